@@ -1,0 +1,1 @@
+"""Deployment Architect: a Slack bot that deploys."""

@@ -1,0 +1,39 @@
+"""Who does things: a person in a workspace, or the bot itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ActorKind(StrEnum):
+    """What sort of principal acts."""
+
+    PERSON = "person"
+    #: The bot acting on its own, for example when it adopts what already runs.
+    BOT = "bot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Somebody who acts. Two actors are the same one when workspace and id agree; names change."""
+
+    kind: ActorKind = ActorKind.PERSON
+    workspace: str
+    id: str
+    name: str
+
+    def same_as(self, other: Actor) -> bool:
+        """Whether both are one principal, whatever they are called today."""
+        return (self.kind, self.workspace, self.id) == (other.kind, other.workspace, other.id)
+
+
+BOT = Actor(kind=ActorKind.BOT, workspace="", id="bot", name="Deployment Architect")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An actor with the groups that they are in at this moment."""
+
+    actor: Actor
+    groups: frozenset[str] = frozenset()

@@ -1,0 +1,111 @@
+"""What can be deployed, where, and by whom: the content of ``.deploy/config.yaml``, already checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import UnknownEnvironment, UnknownService
+from bot.domain.ids import LockScope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.domain.policy.access import Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRef:
+    """A provider by name with its options, already checked against the provider's own schema."""
+
+    kind: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """How health is proven before a deployment counts as succeeded."""
+
+    path: str = "/health"
+    interval: float = 1.0
+    """Seconds between two looks."""
+    timeout: float = 2.0
+    """Seconds that one look may take."""
+    passes: int = 3
+    """Looks in a row that must all be healthy."""
+    deadline: float = 60.0
+    """Seconds within which that must have happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where services run."""
+
+    name: EnvironmentName
+    description: str = ""
+    protected: bool = False
+    """Never a default; buttons that change it ask twice."""
+    shared_lock: bool = False
+    """One deployment at a time in the whole environment, instead of one for each service in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What can be deployed."""
+
+    name: ServiceName
+    description: str = ""
+    channel: str | None = None
+    """Where its deployments are told, if not in the catalog's channel. An id or a #name."""
+    targets: Mapping[EnvironmentName, ProviderRef]
+    """Where it runs, by environment; an environment that is missing here is not one of this service's."""
+    images: ProviderRef
+    """Where its versions come from."""
+    health: HealthCheck = HealthCheck()
+    deadline: float = 600.0
+    """Seconds that a rollout may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """One checked revision of the configuration. Immutable: a reload makes another one."""
+
+    revision: str
+    """Digest of the text that it was read from."""
+    channel: str
+    """Where deployments are told."""
+    admin_channel: str | None = None
+    """Where the bot tells operators that something needs them."""
+    services: Mapping[ServiceName, Service]
+    environments: Mapping[EnvironmentName, Environment]
+    rules: tuple[Rule, ...] = ()
+
+    def service(self, name: str) -> Service:
+        """The service of that name; raises `UnknownService`."""
+        for service in self.services.values():
+            if service.name == name:
+                return service
+        raise UnknownService(f"There is no service {name!r}.", token=name)
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name; raises `UnknownEnvironment`."""
+        for environment in self.environments.values():
+            if environment.name == name:
+                return environment
+        raise UnknownEnvironment(f"There is no environment {name!r}.", token=name)
+
+    def lock_scope(self, service: ServiceName, environment: EnvironmentName) -> LockScope:
+        """What a deployment of ``service`` to ``environment`` must have for itself."""
+        if self.environments[environment].shared_lock:
+            return LockScope(environment)
+        return LockScope(f"{service}@{environment}")
+
+    def places(self) -> list[tuple[Service, Environment]]:
+        """Every service with every environment that it runs in, in the catalog's order."""
+        return [
+            (service, environment)
+            for service in self.services.values()
+            for name, environment in self.environments.items()
+            if name in service.targets
+        ]

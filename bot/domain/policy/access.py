@@ -1,0 +1,104 @@
+"""Who may do what, where. Deny by default: no rule, no right; a deny rule beats every allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bot.domain.actor import Membership
+    from bot.domain.ids import EnvironmentName, ServiceName
+
+
+class Action(StrEnum):
+    """What a rule can allow or deny."""
+
+    #: Ask for a deployment.
+    DEPLOY = "deploy"
+    #: Bring the earlier release back.
+    ROLLBACK = "rollback"
+    #: Stop a deployment, also somebody else's.
+    ABORT = "abort"
+    #: Decide what happens to a deployment that needs attention: retry it or mark it as succeeded.
+    RESOLVE = "resolve"
+
+
+class Effect(StrEnum):
+    """What a matching rule says."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One row: these subjects, these services, these environments, these actions."""
+
+    role: str
+    effect: Effect = Effect.ALLOW
+    users: frozenset[str] = frozenset()
+    """Ids of people."""
+    groups: frozenset[str] = frozenset()
+    """Ids or handles (without the @) of user groups."""
+    services: tuple[str, ...] = ("*",)
+    environments: tuple[str, ...] = ("*",)
+    actions: frozenset[Action] = frozenset()
+
+    def covers(
+        self, member: Membership, action: Action, service: ServiceName, environment: EnvironmentName
+    ) -> bool:
+        """Whether this row speaks about this act."""
+        return (
+            action in self.actions
+            and (member.actor.id in self.users or bool(member.groups & self.groups))
+            and any(fnmatchcase(service, glob) for glob in self.services)
+            and any(fnmatchcase(environment, glob) for glob in self.environments)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Yes or no, with the sentence that explains it."""
+
+    allowed: bool
+    reason: str
+    role: str | None = None
+    """The role whose rule decided."""
+
+
+def may(
+    rules: Iterable[Rule],
+    member: Membership,
+    action: Action,
+    *,
+    service: ServiceName,
+    environment: EnvironmentName,
+) -> Decision:
+    """Whether ``member`` may do ``action`` to ``service`` in ``environment``."""
+    allowing: Rule | None = None
+    holders: list[str] = []
+    for rule in rules:
+        if rule.covers(member, action, service, environment):
+            if rule.effect is Effect.DENY:
+                reason = f"The role {rule.role} denies {action} of {service} in {environment}."
+                return Decision(allowed=False, reason=reason, role=rule.role)
+            allowing = allowing or rule
+        elif rule.effect is Effect.ALLOW and _grants(rule, action, service, environment):
+            holders.append(rule.role)
+    if allowing:
+        return Decision(allowed=True, reason=f"The role {allowing.role} allows it.", role=allowing.role)
+    roles = " or ".join(dict.fromkeys(holders))
+    needs = f" It takes the role {roles}." if roles else " No role allows it."
+    return Decision(allowed=False, reason=f"You may not {action} {service} in {environment}.{needs}")
+
+
+def _grants(rule: Rule, action: Action, service: ServiceName, environment: EnvironmentName) -> bool:
+    return (
+        action in rule.actions
+        and any(fnmatchcase(service, glob) for glob in rule.services)
+        and any(fnmatchcase(environment, glob) for glob in rule.environments)
+    )

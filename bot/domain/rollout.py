@@ -1,0 +1,100 @@
+"""What a target tells about itself: what runs, how a change goes, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.domain.ids import OperationId
+    from bot.domain.release import Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What a target runs at one moment."""
+
+    release: Release
+    healthy: int
+    """Instances that pass their health check now."""
+    instances: int
+    """Instances that there should be."""
+    operation: OperationId | None = None
+    """The operation that brought it here, as far as the target knows."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What the target needs to bring exactly this back; opaque to everybody else."""
+
+    @property
+    def all_healthy(self) -> bool:
+        """Whether something runs and all of it is healthy."""
+        return self.instances > 0 and self.healthy >= self.instances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a change would do, found out without doing it."""
+
+    current: Running | None
+    changes: tuple[str, ...] = ()
+    """One plain sentence for each thing that would change."""
+    warnings: tuple[str, ...] = ()
+    no_change: bool = False
+    """The target runs exactly this already and is healthy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """A change under way. Success is judged only against ``generation``, which the change's own answer gave."""
+
+    operation: OperationId
+    generation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a change has come."""
+
+    done: int
+    total: int
+    message: str = ""
+
+
+class OutcomeKind(StrEnum):
+    """How a change ended, as the target tells it."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    #: The platform itself put the release before it back.
+    ROLLED_BACK_BY_PLATFORM = "rolled_back_by_platform"
+    #: Somebody else changed the target meanwhile.
+    SUPERSEDED = "superseded"
+    #: Not done within its time; the platform goes on with it.
+    TIMED_OUT = "timed_out"
+    #: What was to be changed is gone.
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of a change, with a sentence for people."""
+
+    kind: OutcomeKind
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """One look at a target's health."""
+
+    healthy: int
+    instances: int
+    message: str = ""
+    """What is wrong, in plain words; empty when nothing is."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether something runs and all of it is healthy."""
+        return self.instances > 0 and self.healthy >= self.instances

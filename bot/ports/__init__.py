@@ -1,0 +1,1 @@
+"""What the engine needs from the world: one small Protocol a module, async and keyword-only."""

@@ -1,0 +1,49 @@
+"""Where a service runs in an environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.domain.catalog import HealthCheck
+    from bot.domain.ids import OperationId
+    from bot.domain.release import Release
+    from bot.domain.rollout import Handle, Health, Outcome, Plan, Progress, Running
+
+
+class Target(Protocol):
+    """One service in one environment.
+
+    Every method raises `ProviderError` and nothing else. ``retryable`` promises that the same call may be sent again;
+    a mutation that may or may not have happened and cannot be looked up raises `OutcomeUnknown`.
+    """
+
+    async def current(self) -> Running | None:
+        """What runs now; None when nothing does."""
+
+    async def plan(self, *, release: Release) -> Plan:
+        """What `apply` would do; changes nothing."""
+
+    async def apply(self, *, release: Release, operation: OperationId) -> Handle:
+        """Begin to bring ``release`` there; returns as soon as the platform has accepted it.
+
+        The same ``operation`` again changes nothing and returns the handle of the first time.
+        """
+
+    async def restore(self, *, to: Running | None, operation: OperationId) -> Handle:
+        """Begin to bring back what ran before (None: nothing did). Idempotent like `apply`."""
+
+    def observe(self, *, handle: Handle) -> AsyncIterator[Progress | Outcome]:
+        """Tell how the change goes; ends with exactly one `Outcome`. Reading only, safe to begin again."""
+
+    async def health(self, *, release: Release, check: HealthCheck) -> Health:
+        """One look at whether ``release`` serves there in good health."""
+
+
+class SupportsTrafficWeight(Protocol):
+    """A target that can split traffic between two releases."""
+
+    async def set_weight(self, *, release: Release, percent: int, operation: OperationId) -> Handle:
+        """Send ``percent`` of the traffic to ``release`` and the rest to the stable one."""

@@ -15,7 +15,10 @@ A class's docstring is its default text.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class DeploymentArchitectError(Exception):
@@ -120,9 +123,7 @@ class ProviderError(DeploymentArchitectError):
 class ProviderUnavailable(ProviderError):
     """A system that the deployment needs cannot be reached."""
 
-    def __init__(
-        self, message: str | None = None, *, provider: str, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, *, provider: str, retry_after: float | None = None) -> None:
         super().__init__(message, provider=provider, retryable=True, retry_after=retry_after)
 
 

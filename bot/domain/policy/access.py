@@ -48,9 +48,7 @@ class Rule:
     environments: tuple[str, ...] = ("*",)
     actions: frozenset[Action] = frozenset()
 
-    def covers(
-        self, member: Membership, action: Action, service: ServiceName, environment: EnvironmentName
-    ) -> bool:
+    def covers(self, member: Membership, action: Action, service: ServiceName, environment: EnvironmentName) -> bool:
         """Whether this row speaks about this act."""
         return (
             action in self.actions

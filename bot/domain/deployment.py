@@ -1,0 +1,188 @@
+"""One attempt to bring a release to an environment: a value that only its own methods change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import InvalidTransition, SomebodyWasFaster
+from bot.domain.lifecycle import WAITING, Phase, check_transition
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.domain.actor import Actor
+    from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
+    from bot.domain.release import Release
+    from bot.domain.rollout import Handle, Plan, Progress, Running
+
+
+class Resolution(StrEnum):
+    """What a person can decide for a deployment that needs attention."""
+
+    #: Do the step again under a new operation id.
+    RETRY = "retry"
+    #: Take it that the release is there and healthy.
+    MARK_SUCCEEDED = "mark_succeeded"
+    #: Bring back what ran before.
+    ROLL_BACK = "roll_back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The instant at which a deployment came into a phase, and by whom."""
+
+    phase: Phase
+    at: datetime
+    actor: Actor
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A person's word to a deployment that is under way; the deployment obeys it at its next step."""
+
+    actor: Actor
+    at: datetime
+    resolution: Resolution | None = None
+    """None asks to abort."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A deployment as it is at one moment."""
+
+    id: DeploymentId
+    number: int
+    """What people call it: #42. Rises by one; the order in which requests were accepted."""
+    service: ServiceName
+    environment: EnvironmentName
+    scope: LockScope
+    release: Release
+    strategy: str = "rolling"
+    reason: str = ""
+    """Why, in the requester's words."""
+    requester: Actor
+    channel: str
+    """Where it is told."""
+    catalog_revision: str
+    """The configuration that it began with and keeps."""
+    origin: str
+    """The human act that asked for it, for example a Slack trigger id: the same act delivered twice is one deployment."""
+    rollback_of: DeploymentId | None = None
+    """The deployment that this one takes back."""
+    force: bool = False
+    """Deploy although the very same release already runs."""
+
+    phase: Phase = Phase.REQUESTED
+    version: int = 1
+    """Rises with every transition and every person's word; what compare-and-swap compares."""
+    view: int = 1
+    """Rises with every change that people can see."""
+    timeline: tuple[Moment, ...] = ()
+    note: str = ""
+    """Why it is in this phase, one sentence."""
+    plan: Plan | None = None
+    previous: Running | None = None
+    """What ran when the change began. Only meaningful once ``previous_recorded``."""
+    previous_recorded: bool = False
+    handle: Handle | None = None
+    attempt: int = 1
+    """Rises with every Retry; part of the operation id."""
+    progress: Progress | None = None
+    request: Request | None = None
+    turn: str | None = None
+    """The turn of the environment's queue that runs it."""
+
+    @property
+    def requested_at(self) -> datetime:
+        """When it was asked for."""
+        return self.timeline[0].at
+
+    @property
+    def since(self) -> datetime:
+        """When it came into the phase that it is in."""
+        return self.timeline[-1].at
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When its own work was over; None while it goes on."""
+        for moment in self.timeline:
+            if moment.phase.final:
+                return moment.at
+        return None
+
+    def reached(self, phase: Phase) -> Moment | None:
+        """The first moment at which it was in ``phase``."""
+        return next((moment for moment in self.timeline if moment.phase is phase), None)
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether it takes another deployment back."""
+        return self.rollback_of is not None
+
+    def advance(self, phase: Phase, *, actor: Actor, at: datetime, note: str = "") -> Deployment:
+        """The deployment in its next phase; raises `InvalidTransition` if that phase cannot follow."""
+        check_transition(self.phase, phase)
+        moment = Moment(phase=phase, at=at, actor=actor, note=note)
+        return replace(
+            self,
+            phase=phase,
+            note=note,
+            version=self.version + 1,
+            view=self.view + 1,
+            timeline=(*self.timeline, moment),
+            progress=None,
+            request=self.request if phase.holds_lock and phase is not Phase.NEEDS_ATTENTION else None,
+        )
+
+    def evolve(
+        self,
+        *,
+        plan: Plan | None = None,
+        handle: Handle | None = None,
+        progress: Progress | None = None,
+        turn: str | None = None,
+        attempt: int | None = None,
+    ) -> Deployment:
+        """The deployment with new facts and the phase unchanged; what is None stays."""
+        return replace(
+            self,
+            view=self.view + 1,
+            plan=plan or self.plan,
+            handle=handle or self.handle,
+            progress=progress or self.progress,
+            turn=turn or self.turn,
+            attempt=attempt or self.attempt,
+        )
+
+    def record_previous(self, running: Running | None) -> Deployment:
+        """The deployment that knows what ran before it. Recorded once; a repeat changes nothing."""
+        if self.previous_recorded:
+            return self
+        return replace(self, view=self.view + 1, previous=running, previous_recorded=True)
+
+    def touch(self) -> Deployment:
+        """The same deployment, to be shown anew because something around it changed."""
+        return replace(self, view=self.view + 1)
+
+    def ask(self, request: Request) -> Deployment:
+        """The deployment with a person's word to it; raises if it cannot be obeyed or somebody else was first."""
+        what = "abort it" if request.resolution is None else request.resolution.replace("_", " ")
+        if self.request:
+            by = self.request
+            asked = "abort it" if by.resolution is None else by.resolution.replace("_", " ")
+            ago = max(0, round((request.at - by.at).total_seconds()))
+            who = "You have" if by.actor.same_as(request.actor) else f"{by.actor.name} has"
+            raise SomebodyWasFaster(f"{who} already asked to {asked}, {ago} s ago.")
+        if self.phase in WAITING or self.phase.final:
+            raise InvalidTransition(f"#{self.number} is {self.phase.words}; nobody can {what}.")
+        if request.resolution is not None and self.phase is not Phase.NEEDS_ATTENTION:
+            raise InvalidTransition(f"#{self.number} is {self.phase.words} and needs no decision.")
+        return replace(self, request=request, version=self.version + 1, view=self.view + 1)
+
+    def obeyed(self) -> Deployment:
+        """The deployment once the person's word has been acted on."""
+        return replace(self, request=None, view=self.view + 1)

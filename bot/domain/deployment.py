@@ -70,7 +70,7 @@ class Deployment:
     catalog_revision: str
     """The configuration that it began with and keeps."""
     origin: str
-    """The human act that asked for it, for example a Slack trigger id: the same act delivered twice is one deployment."""
+    """The human act that asked for it, such as a Slack trigger id: an act delivered twice is one deployment."""
     rollback_of: DeploymentId | None = None
     """The deployment that this one takes back."""
     force: bool = False

@@ -8,30 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bot.domain.lifecycle import Phase
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_CHANNEL = "deployments"
 
-STATES = (
-    "requested",
-    "awaiting_approval",
-    "scheduled",
-    "queued",
-    "deploying",
-    "paused",
-    "verifying",
-    "succeeded",
-    "failed",
-    "errored",
-    "aborted",
-    "rejected",
-    "expired",
-    "superseded",
-    "rolling_back",
-    "rolled_back",
-    "needs_attention",
-)
+STATES = tuple(phase.value for phase in Phase)
 
 Place = Literal["channel", "thread", "ephemeral", "home"]
 PLACES: tuple[Place, ...] = ("channel", "thread", "ephemeral", "home")
@@ -134,6 +118,7 @@ class Sleep(Line):
     seconds: float
 
 
+PersonDeed = Command | Mention | Click | Submit | OpenHome
 AnyLine = Command | Mention | Click | Submit | OpenHome | Wait | Expect | KillBot | StartBot | Fault | Sleep
 
 

@@ -1,0 +1,201 @@
+"""From the text of ``.deploy/config.yaml`` to the domain's catalog, or to every problem that the text has."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from os.path import normpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from bot.catalog.checks import crosschecked
+from bot.catalog.document import MAX_BYTES, Node, compose, decoded, merged
+from bot.catalog.explain import explained
+from bot.catalog.options import OptionsChecker, Providers
+from bot.catalog.problems import CatalogError, Problem
+from bot.catalog.schema import CatalogFile, DefaultsBlock
+from bot.domain.catalog import Catalog, Environment, HealthCheck, Service
+from bot.domain.ids import EnvironmentName, ServiceName
+from bot.domain.policy.access import Action, Effect, Rule
+
+if TYPE_CHECKING:
+    from bot.catalog.schema import HealthBlock, RuleBlock
+    from bot.domain.catalog import ProviderRef
+
+__all__ = ["Providers", "base_folder", "load", "parse", "read", "revision_of"]
+
+
+def load(path: Path, *, providers: Providers) -> Catalog:
+    """The catalog in the file; raises `CatalogError` with everything that is wrong with it."""
+    return parse(read(path), str(path), providers)
+
+
+def read(path: Path) -> str:
+    """The text of the file; raises `CatalogError` when there is none or it is not text."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        message = "there is no such file; create it, or say where it is with --config"
+        raise CatalogError([Problem(file=str(path), message=message)]) from None
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror or type(error).__name__}"
+        raise CatalogError([Problem(file=str(path), message=message)]) from None
+    return decoded(data, str(path))
+
+
+def revision_of(text: str) -> str:
+    """The revision that a text makes."""
+    return sha256(text.encode()).hexdigest()
+
+
+def base_folder(name: str) -> Path:
+    """What relative paths in the file ``name`` are relative to: the folder that holds ``.deploy``, or the file."""
+    folder = Path(name).absolute().parent
+    return Path(normpath(folder.parent if folder.name == ".deploy" else folder))
+
+
+def parse(text: str, name: str, providers: Providers) -> Catalog:
+    """The catalog in ``text``, which came from the file ``name``; raises `CatalogError`.
+
+    The same text, name and providers always make an equal catalog, so a revision can be kept as its text.
+    """
+    document = compose(text, name)
+    source = document.source
+    root = _with_defaults(document.root)
+    problems = list(document.problems)
+    file: CatalogFile | None = None
+    try:
+        file = CatalogFile.model_validate(root.plain())
+    except ValidationError as error:
+        problems += explained(error, CatalogFile, root, source)
+    problems += crosschecked(root, source)
+
+    checker = OptionsChecker(providers, source, base_folder(name))
+    targets: dict[str, dict[str, ProviderRef]] = {}
+    images: dict[str, ProviderRef] = {}
+    for service, block in _entries(root, "services").items():
+        if target := block.get("target"):
+            targets[service] = checker.targets(target, _environments(block, root))
+        if (where := block.get("images")) and (reference := checker.images(where)):
+            images[service] = reference
+    problems += checker.problems
+    if problems or file is None:
+        raise CatalogError(_distinct(problems))
+    return _catalog(file, revision_of(text), targets, images)
+
+
+def _entries(root: Node, key: str) -> dict[str, Node]:
+    node = root.get(key)
+    return node.items() if node else {}
+
+
+def _environments(service: Node, root: Node) -> list[str]:
+    """The environments of a service in the catalog's order; those that do not exist are told elsewhere."""
+    listed = service.get("environments")
+    names = [node.value for node in listed.elements()] if listed else []
+    return [name for name in _entries(root, "environments") if not names or name in names]
+
+
+def _with_defaults(root: Node) -> Node:
+    """The document with its defaults laid under every service. Each value keeps the place where it was written."""
+    defaults = {key: node for key, node in _entries(root, "defaults").items() if key in DefaultsBlock.model_fields}
+    services = root.get("services")
+    if not defaults or services is None or not isinstance(services.value, dict):
+        return root
+    filled: dict[str, Node] = {}
+    for name, service in services.value.items():
+        if not isinstance(service.value, dict):
+            filled[name] = service
+            continue
+        entries = dict(service.value)
+        for key, shared in defaults.items():
+            own = entries.get(key)
+            if own is None:
+                entries[key] = shared
+            elif not _other_type(shared, own):
+                entries[key] = merged(shared, own) or own
+        filled[name] = Node(entries, service.at, service.key_at, service.path)
+    everything = {**root.items(), "services": Node(filled, services.at, services.key_at, services.path)}
+    return Node(everything, root.at, root.key_at, root.path)
+
+
+def _other_type(shared: Node, own: Node) -> bool:
+    """Whether two provider blocks are of different types, so that the options of one mean nothing to the other."""
+    types = [node.value for block in (shared, own) if (node := block.get("type"))]
+    return len(types) == 2 and types[0] != types[1]
+
+
+def _distinct(problems: list[Problem]) -> list[Problem]:
+    """Each problem once: one in the defaults is met again in every service."""
+    seen: dict[tuple[int | None, int | None, str, str], Problem] = {}
+    for problem in problems:
+        seen.setdefault((problem.line, problem.column, problem.path, problem.message), problem)
+    return list(seen.values())
+
+
+def _catalog(
+    file: CatalogFile, revision: str, targets: dict[str, dict[str, ProviderRef]], images: dict[str, ProviderRef]
+) -> Catalog:
+    environments: dict[EnvironmentName, Environment] = {}
+    for key, place in file.environments.items():
+        environment = EnvironmentName(key)
+        environments[environment] = Environment(
+            name=environment,
+            description=place.description if place else "",
+            protected=bool(place and place.protected),
+            shared_lock=bool(place and place.lock == "environment"),
+        )
+    services: dict[ServiceName, Service] = {}
+    for key, block in file.services.items():
+        service = ServiceName(key)
+        services[service] = Service(
+            name=service,
+            description=block.description,
+            channel=block.channel,
+            targets={EnvironmentName(name): reference for name, reference in targets[key].items()},
+            images=images[key],
+            health=_health(block.health),
+            deadline=block.deadline,
+        )
+    return Catalog(
+        revision=revision,
+        channel=file.channel,
+        admin_channel=file.admin_channel,
+        services=services,
+        environments=environments,
+        rules=tuple(_rules(file)),
+    )
+
+
+def _health(block: HealthBlock) -> HealthCheck:
+    return HealthCheck(
+        path=block.path,
+        interval=block.interval,
+        timeout=block.timeout,
+        passes=block.passes,
+        deadline=block.deadline,
+    )
+
+
+def _rules(file: CatalogFile) -> list[Rule]:
+    rules: list[Rule] = []
+    for role, block in file.roles.items():
+        groups = frozenset(m.removeprefix("@") for m in block.members if m[0] in "@S")
+        users = frozenset(m for m in block.members if m[0] in "UW")
+        for effect, rows in ((Effect.ALLOW, block.allow), (Effect.DENY, block.deny)):
+            rules += [_rule(role, effect, users, groups, row) for row in rows]
+    return rules
+
+
+def _rule(role: str, effect: Effect, users: frozenset[str], groups: frozenset[str], row: RuleBlock) -> Rule:
+    return Rule(
+        role=role,
+        effect=effect,
+        users=users,
+        groups=groups,
+        services=tuple(row.services),
+        environments=tuple(row.environments),
+        actions=frozenset(Action(action) for action in row.actions),
+    )

@@ -1,0 +1,126 @@
+"""The options of providers, checked by the providers' own models at the lines where they stand.
+
+The models come from outside: the catalog knows no provider, and loads none that the file does not name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os.path import normpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from bot.catalog.document import Node, merged
+from bot.catalog.explain import explained
+from bot.catalog.problems import nearest, quoted
+from bot.domain.catalog import ProviderRef
+from bot.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bot.catalog.document import Source
+    from bot.catalog.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """The providers that there are: for each the model of its options.
+
+    A mapping may be lazy: looking a kind up may raise `ConfigurationError`, which is told at the line that names it.
+    """
+
+    targets: Mapping[str, type[BaseModel]]
+    images: Mapping[str, type[BaseModel]]
+
+
+class OptionsChecker:
+    """Checks provider blocks of one document and gathers what is wrong with them."""
+
+    def __init__(self, providers: Providers, source: Source, folder: Path) -> None:
+        self._providers = providers
+        self._source = source
+        self._folder = folder
+        self.problems: list[Problem] = []
+
+    def targets(self, block: Node, environments: Sequence[str]) -> dict[str, ProviderRef]:
+        """The target of each environment that has a good one."""
+        kind, model = self._model(block, "target", self._providers.targets)
+        if kind is None or model is None:
+            return {}
+        base = _without(block, "type", "environments")
+        special = block.get("environments")
+        references: dict[str, ProviderRef] = {}
+        shared: ProviderRef | None = None
+        told = False
+        for environment in environments:
+            over = special.get(environment) if special else None
+            if over is not None and "type" in over.items():
+                bad = over.items()["type"]
+                message = f"a service has one type of target, here {quoted(kind)}; only its options differ"
+                self.problems.append(self._source.problem(bad.key_at, bad.path, message))
+                over = _without(over, "type")
+            if over is None or not over.items():
+                # What is the same in every environment is checked and told once.
+                if not told:
+                    shared, told = self._reference(kind, model, base), True
+                reference = shared
+            else:
+                laid = merged(base, over) or base
+                options = Node(laid.value, block.at, block.key_at, block.path)
+                reference = self._reference(kind, model, options, note=f" for {environment}")
+            if reference is not None:
+                references[environment] = reference
+        return references
+
+    def images(self, block: Node) -> ProviderRef | None:
+        """The images that the block names, if they are good."""
+        kind, model = self._model(block, "images", self._providers.images)
+        return None if kind is None or model is None else self._reference(kind, model, _without(block, "type"))
+
+    def _model(
+        self, block: Node, noun: str, models: Mapping[str, type[BaseModel]]
+    ) -> tuple[str | None, type[BaseModel] | None]:
+        type_node = block.get("type")
+        if type_node is None or not isinstance(type_node.value, str):
+            return None, None  # told by the schema
+        kind = type_node.value
+        try:
+            if kind in models:
+                return kind, models[kind]
+        except ConfigurationError as error:
+            message = error.message.rstrip(".")
+            self.problems.append(self._source.problem(type_node.at, type_node.path, message))
+            return kind, None
+        known = tuple(sorted(models))
+        message = f"there is no {noun} type {quoted(kind)}"
+        guess = nearest(kind, known)
+        self.problems.append(
+            self._source.problem(type_node.at, type_node.path, message, allowed=known, nearest=guess),
+        )
+        return kind, None
+
+    def _reference(self, kind: str, model: type[BaseModel], options: Node, note: str = "") -> ProviderRef | None:
+        try:
+            checked = model.model_validate(options.plain())
+        except ValidationError as error:
+            self.problems += explained(error, model, options, self._source, note=note)
+            return None
+        return ProviderRef(kind=kind, options=_anchored(checked.model_dump(), self._folder))
+
+
+def _without(block: Node, *keys: str) -> Node:
+    return Node({k: n for k, n in block.items().items() if k not in keys}, block.at, block.key_at, block.path)
+
+
+def _anchored(value: Any, folder: Path) -> Any:
+    """``value`` with its relative paths made absolute: they are meant from ``folder``, not from where the bot began."""
+    if isinstance(value, Path):
+        return Path(normpath(folder / value))
+    if isinstance(value, dict):
+        return {key: _anchored(item, folder) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_anchored(item, folder) for item in value)
+    return value

@@ -1,0 +1,184 @@
+"""The small languages inside the catalog file: durations, names, channels, members, paths. No places, no YAML."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from bot.catalog.problems import BadValue, described, nearest, quoted
+
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DAY = 86_400.0
+_CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,20}")
+_MEMBER_ID = re.compile(r"[SUW][A-Z0-9]{2,20}")
+_HANDLE = re.compile(r"@[^\s@<>|,A-Z]{1,80}")
+_HEALTH_PATH = re.compile(r"/[!-~]{0,511}")
+
+#: Words of the command itself. Its words come in any order, so nothing that it names may be called like one of them.
+VERBS = frozenset(
+    {
+        "status",
+        "history",
+        "rollback",
+        "promote",
+        "abort",
+        "lock",
+        "unlock",
+        "locks",
+        "freeze",
+        "queue",
+        "schedule",
+        "approve",
+        "diff",
+        "where",
+        "doctor",
+        "help",
+        "may",
+        "dry-run",
+        "deploy",
+        "stats",
+    }
+)
+
+
+def is_name(text: str) -> bool:
+    """Whether a service, an environment or a role may be called this."""
+    return _NAME.fullmatch(text) is not None
+
+
+def as_name(text: str) -> str | None:
+    """The nearest thing to ``text`` that is a name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-").lstrip("0123456789-")[:63].rstrip("-")
+    return slug or None
+
+
+def seconds(value: object) -> float:
+    """``90s``, ``5m``, ``1h``, ``250ms`` or a number of seconds; raises `BadValue`. 10 ms to a day."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        result = float(value)
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        result = float(match[1]) * _UNITS[match[2]]
+    else:
+        raise BadValue(f"must be a duration such as 90s, 5m or 1h, or a number of seconds, not {described(value)}")
+    if not 0.01 <= result <= _DAY:
+        raise BadValue(f"must be between 10ms and 24h, not {described(value)}")
+    return result
+
+
+def channel(value: object) -> str:
+    """A channel's id or ``#name``; raises `BadValue`."""
+    if value is None:
+        raise BadValue("must be a channel, not nothing; a bare # begins a comment, so write the name in quotes")
+    if not isinstance(value, str):
+        raise BadValue(f'must be a channel such as "#deployments" or C024BE91L, not {described(value)}')
+    if _CHANNEL_ID.fullmatch(value) or (value.startswith("#") and _channel_name(value[1:])):
+        return value
+    with_hash = f"#{value.removeprefix('#').lower()}"
+    raise BadValue(
+        f'must be a channel such as "#deployments" or C024BE91L, not {quoted(value)}',
+        nearest=with_hash if _channel_name(with_hash[1:]) else None,
+    )
+
+
+def _channel_name(text: str) -> bool:
+    return 0 < len(text) <= 80 and text == text.lower() and all(c.isalnum() or c in "-_" for c in text)
+
+
+def member(value: object) -> str:
+    """``@handle`` or ``S…`` of a user group, ``U…`` or ``W…`` of a person; raises `BadValue`."""
+    if isinstance(value, str) and (_MEMBER_ID.fullmatch(value) or _HANDLE.fullmatch(value)):
+        return value
+    guess: str | None = None
+    if isinstance(value, str):
+        guess = next((c for c in (f"@{value}", value.lower(), value.upper()) if _is_member(c)), None)
+    raise BadValue(
+        f'must be a user group ("@handle" or S…) or the id of a person (U… or W…), not {described(value)}',
+        nearest=guess,
+    )
+
+
+def _is_member(text: str) -> bool:
+    return bool(_HANDLE.fullmatch(text) or _MEMBER_ID.fullmatch(text))
+
+
+def health_path(value: object) -> str:
+    """The path of a health check on the service itself; raises `BadValue`. Nothing in it may lead to another host."""
+    if not isinstance(value, str):
+        raise BadValue(f"must be a path such as /health, not {described(value)}")
+    if "://" in value or value.startswith("//") or not value.startswith("/"):
+        path = re.sub(r"^([a-z]+:)?//[^/]*", "", value)
+        path = path if path.startswith("/") else f"/{path}"
+        raise BadValue(
+            f'must begin with "/" and name no scheme or host, not {quoted(value)}',
+            nearest=path if _HEALTH_PATH.fullmatch(path) and "//" not in path and ".." not in path else None,
+        )
+    if ".." in value or "%2e" in value.lower() or "\\" in value:
+        raise BadValue(f'must not lead upwards ("..", "%2e" and "\\" are refused), not {quoted(value)}')
+    if "#" in value or not _HEALTH_PATH.fullmatch(value):
+        raise BadValue(f"must be printable ASCII without spaces or #, at most 512 characters, not {quoted(value)}")
+    return value
+
+
+def one_or_many(value: object) -> object:
+    """A single string counts as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def choice(value: str, allowed: list[str], what: str) -> str:
+    """``value`` if it is one of ``allowed``; raises `BadValue` naming them and the nearest."""
+    if value in allowed:
+        return value
+    raise BadValue(f"{quoted(value)} is no {what}", allowed=allowed, nearest=nearest(value, allowed))
+
+
+def _schema(**schema: Any) -> WithJsonSchema:
+    return WithJsonSchema(schema)
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    _schema(
+        oneOf=[
+            {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)$"},
+            {"type": "number", "minimum": 0.01, "maximum": _DAY},
+        ],
+        examples=["90s", "5m", "1h", 30],
+    ),
+]
+Channel = Annotated[
+    str,
+    BeforeValidator(channel),
+    _schema(type="string", pattern=r"^([CG][A-Z0-9]{2,20}|#[^\s#A-Z]{1,80})$", examples=["#deployments", "C024BE91L"]),
+]
+Member = Annotated[
+    str,
+    BeforeValidator(member),
+    _schema(
+        type="string",
+        pattern=r"^([SUW][A-Z0-9]{2,20}|@[^\s@<>|,A-Z]{1,80})$",
+        examples=["@deployers", "S0615G0KT", "U024BE7LH"],
+    ),
+]
+HealthPath = Annotated[
+    str,
+    BeforeValidator(health_path),
+    _schema(
+        type="string",
+        pattern=r"^/(?!/)[!-~]{0,511}$",
+        allOf=[{"not": {"pattern": p}} for p in (r"\.\.", "://", "#", r"\\", "%2[eE]")],
+        examples=["/health"],
+    ),
+]
+Description = Annotated[str, Field(max_length=300)]
+Names = Annotated[
+    list[str],
+    BeforeValidator(one_or_many),
+    Field(min_length=1),
+    _schema(oneOf=[{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]),
+]

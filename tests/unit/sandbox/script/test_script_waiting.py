@@ -18,6 +18,8 @@ class Record:
     """Deployments and their events in memory, as the bot's database has them."""
 
     events: list[tuple[str, str, str | None, bool]] = field(default_factory=list)
+    polls: int = 0
+    polled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def enter(self, deployment: str, phase: str, actor: str | None = None, *, started: bool = False) -> None:
         self.events.append((deployment, phase, actor, started))
@@ -26,6 +28,8 @@ class Record:
         return len(self.events)
 
     async def touched(self, *, actor: str, since: int) -> list[Touch]:
+        self.polls += 1
+        self.polled.set()
         return [Touch(d, started) for d, _, who, started in self.events[since:] if who == actor]
 
     async def reached(self, deployment_id: str, phase: str, *, since: int) -> bool:
@@ -34,6 +38,13 @@ class Record:
 
     async def phase(self, deployment_id: str) -> str:
         return [phase for d, phase, _, _ in self.events if d == deployment_id][-1]
+
+    async def looked_at(self, times: int = 3) -> None:
+        """Return once a wait has looked here so many times more."""
+        wanted = self.polls + times
+        while self.polls < wanted:
+            self.polled.clear()
+            await self.polled.wait()
 
 
 def wait_for(
@@ -68,7 +79,7 @@ async def test_it_wakes_up_when_the_state_comes() -> None:
     record, workspace = Record(), Workspace()
     record.enter("D1", "requested", ADA, started=True)
     waiting = asyncio.create_task(result(wait_for(record, "deploying", workspace=workspace)))
-    await asyncio.sleep(0)
+    await record.looked_at()
     record.enter("D1", "queued")
     record.enter("D1", "deploying")
     workspace.announce("presence")
@@ -99,7 +110,7 @@ async def test_a_miss_tells_where_it_stands_and_since_when() -> None:
     assert ended == Reached({"D1": "requested since before this wait"}, "not within 0.3 s")
 
     waiting = asyncio.create_task(wait_for(record, "succeeded", within=0.5).result())
-    await asyncio.sleep(0.1)
+    await record.looked_at()
     record.enter("D1", "queued")
     missed = await waiting
     assert missed.deployments["D1"].startswith("queued since ")
@@ -119,7 +130,7 @@ async def test_a_success_may_still_be_rolled_back() -> None:
     record = Record()
     record.enter("D1", "succeeded", ADA, started=True)
     waiting = asyncio.create_task(wait_for(record, "rolled_back").result())
-    await asyncio.sleep(0.1)
+    await record.looked_at()
     record.enter("D1", "rolling_back")
     record.enter("D1", "rolled_back")
     assert await waiting == Reached({"D1": "rolled_back"})
@@ -130,11 +141,11 @@ async def test_after_a_rollback_click_success_is_that_of_the_rollback() -> None:
     record.enter("D1", "succeeded", ADA, started=True)
     since = len(record.events)
     waiting = asyncio.create_task(wait_for(record, "succeeded", since=since, clicked="D1", within=5).result())
-    await asyncio.sleep(0.1)
+    await record.looked_at()
     assert not waiting.done(), "the success from before the click is not the answer"
     record.enter("D2", "requested", ADA, started=True)
     record.enter("D1", "rolling_back", ADA)
-    await asyncio.sleep(0.1)
+    await record.looked_at()
     assert not waiting.done()
     record.enter("D2", "succeeded")
     assert await waiting == Reached({"D2": "succeeded"})
@@ -172,7 +183,7 @@ async def test_what_a_line_acted_on_gets_a_moment_before_it_is_hopeless() -> Non
     record = Record()
     record.enter("D1", "rolled_back", ADA, started=True)
     waiting = asyncio.create_task(wait_for(record, "deploying", since=1, clicked="D1", answered=True).result())
-    await asyncio.sleep(0.3)
+    await record.looked_at()
     assert not waiting.done()
     record.enter("D2", "deploying", ADA, started=True)
     assert await waiting == Reached({"D2": "deploying"})

@@ -1,0 +1,116 @@
+"""The durable runtime: DBOS configured for this product, its one queue, and the recovery of replicas that died."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from bot.domain.errors import StoreError
+from bot.domain.lifecycle import Phase
+from bot.engine.workflows import QUEUE, Workflows
+
+if TYPE_CHECKING:
+    from bot.domain.ids import DeploymentId, LockScope
+    from bot.engine.ledger import Ledger
+    from bot.engine.steps import Steps
+    from bot.ports.leases import Leases
+
+log = logging.getLogger(__name__)
+
+SCHEMA = "1"
+"""Which shape the workflows have. A new build resumes what an older one began as long as this stays; raise it never,
+use DBOS patching where a workflow must change its shape."""
+
+_ALIVE = "executor:"
+_LEASE = timedelta(seconds=15)
+_BEAT = 5.0
+
+
+@dataclass(kw_only=True)
+class Durable:
+    """Starts, stops and watches over the durable workflows of this process."""
+
+    steps: Steps
+    ledger: Ledger
+    leases: Leases
+    database_url: str
+    executor: str
+    """Names this replica; a replica that starts under the same name takes up its own work at once."""
+    polling: float = 0.05
+    """Seconds between two looks into the queue: the time that the lock takes to change hands."""
+
+    def __post_init__(self) -> None:
+        config = DBOSConfig(
+            name="deployment-architect",
+            system_database_url=self.database_url,
+            application_version=SCHEMA,
+            executor_id=self.executor,
+            log_level="WARNING",
+            notification_listener_polling_interval_sec=0.5,
+            max_executor_threads=32,
+        )
+        DBOS(config=config)
+        self._workflows = Workflows(self.steps)
+        self._starting: dict[LockScope, asyncio.Lock] = {}
+
+    async def start(self) -> None:
+        """Bring the runtime up; work that this replica left is resumed in the background."""
+        DBOS.launch()
+        await DBOS.register_queue_async(QUEUE, partition_concurrency=1, polling_interval_sec=self.polling)
+        await self.sweep()
+
+    async def stop(self) -> None:
+        """Stop taking work. What runs is resumed by the next start, from its last finished step."""
+        await self.leases.release(_ALIVE + self.executor, holder=self.executor)
+        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
+
+    async def begin(self, deployment_id: DeploymentId, scope: LockScope) -> None:
+        """Start the intake of a deployment; starting it again changes nothing."""
+        with SetWorkflowID(f"{deployment_id}:intake"):
+            await DBOS.start_workflow_async(self._workflows.intake, deployment_id, scope)
+
+    async def sweep(self) -> None:
+        """Finish what a process that died had accepted but not begun, or ended but not given back."""
+        deployments = self.steps.deployments
+        active = await deployments.active()
+        for deployment in active:
+            if deployment.phase is Phase.REQUESTED:
+                await self.begin(deployment.id, deployment.scope)
+        under_way = {deployment.rollback_of for deployment in active}
+        for placement in await self.steps.releases.placements():
+            if placement.deployment is None or placement.deployment in under_way:
+                continue
+            taken = await deployments.get(placement.deployment)
+            if taken.phase is Phase.ROLLING_BACK:
+                for other in await deployments.history(taken.service, taken.environment, limit=10):
+                    if other.rollback_of == taken.id and other.phase is not Phase.SUCCEEDED:
+                        await self.steps.give_back(other)
+                        break
+
+    async def watch_over(self) -> None:
+        """Beat for this replica, and take over the work of replicas whose heart stopped. Runs for ever."""
+        while True:
+            try:
+                await self._beat()
+            except StoreError as error:
+                log.warning("no heartbeat: %s", error.message)
+            await asyncio.sleep(_BEAT)
+
+    async def _beat(self) -> None:
+        now = self.ledger.now()
+        await self.leases.hold(_ALIVE + self.executor, holder=self.executor, at=now, ttl=_LEASE)
+        for name in await self.leases.expired(_ALIVE, at=now):
+            dead = name.removeprefix(_ALIVE)
+            if dead == self.executor:
+                continue
+            # Taking the lease first makes one survivor, not all of them, resume the work.
+            if await self.leases.hold(name, holder=self.executor, at=now, ttl=_LEASE):
+                log.warning("replica %s stopped beating; its deployments are resumed here", dead)
+                await asyncio.to_thread(DBOS._recover_pending_workflows, [dead])  # noqa: SLF001 - no public door
+                await self.leases.drop(name)
+                await self.sweep()

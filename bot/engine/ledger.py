@@ -1,0 +1,143 @@
+"""The only writer of deployments: every change is one transition of the domain, written once and announced.
+
+Keys name acts. An act repeated after a crash finds its key in the store and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bot.domain.history import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bot.domain.actor import Actor
+    from bot.domain.deployment import Deployment, Request
+    from bot.domain.ids import DeploymentId
+    from bot.domain.lifecycle import Phase
+    from bot.ports.deployments import Deployments
+
+
+def utc_now() -> datetime:
+    """The current instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """Writes deployments and tells whoever watches them."""
+
+    deployments: Deployments
+    now: Callable[[], datetime] = utc_now
+    listeners: list[Callable[[Deployment], None]] = field(default_factory=list)
+    """Called after every change; must return at once."""
+    _waiting: dict[DeploymentId, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
+
+    async def advance(
+        self,
+        deployment_id: DeploymentId,
+        phase: Phase,
+        *,
+        actor: Actor,
+        key: str,
+        note: str = "",
+        first: Callable[[Deployment], Deployment] = lambda deployment: deployment,
+    ) -> Deployment:
+        """Bring a deployment into ``phase`` at most once; ``first`` may add facts to it or refuse by raising."""
+        at = self.now()
+
+        def change(deployment: Deployment) -> Deployment:
+            return first(deployment).advance(phase, actor=actor, at=at, note=note)
+
+        def event(before: Deployment, after: Deployment) -> Event:
+            return Event(
+                deployment=after.id,
+                key=key,
+                kind="phase",
+                actor=actor,
+                at=at,
+                before=before.phase,
+                after=after.phase,
+                note=note,
+            )
+
+        return self._announce(await self.deployments.update(deployment_id, change, event=event, key=key))
+
+    async def ask(self, deployment_id: DeploymentId, request: Request) -> Deployment:
+        """Leave a person's word with a deployment; raises if it cannot be obeyed or somebody was faster."""
+        kind = "abort_requested" if request.resolution is None else "resolved"
+
+        def event(before: Deployment, after: Deployment) -> Event:
+            return Event(
+                deployment=after.id,
+                key=f"{kind}:{after.version}",
+                kind=kind,
+                actor=request.actor,
+                at=request.at,
+                before=before.phase,
+                after=after.phase,
+                note=request.reason or (request.resolution or ""),
+            )
+
+        changed = await self.deployments.update(deployment_id, lambda found: found.ask(request), event=event)
+        return self._announce(changed)
+
+    async def amend(self, deployment_id: DeploymentId, change: Callable[[Deployment], Deployment]) -> Deployment:
+        """Write new facts about a deployment whose phase stays."""
+        return self._announce(await self.deployments.update(deployment_id, change))
+
+    async def add(self, deployment: Deployment, *, taking_back: DeploymentId | None, phase: Phase) -> Deployment:
+        """Store a new deployment, and bring the one that it takes back into ``phase`` in the same transaction."""
+        actor, at = deployment.requester, deployment.requested_at
+        event = Event(
+            deployment=deployment.id,
+            key="requested",
+            kind="requested",
+            actor=actor,
+            at=at,
+            after=deployment.phase,
+            note=deployment.reason,
+        )
+        if taking_back is None:
+            return self._announce(await self.deployments.add(deployment, event=event))
+        added = await self.deployments.add(
+            deployment,
+            event=event,
+            taking_back=taking_back,
+            change=lambda found: found.advance(phase, actor=actor, at=at),
+            taking_back_event=Event(
+                deployment=taking_back,
+                key=f"taken_back:{deployment.id}",
+                kind="phase",
+                actor=actor,
+                at=at,
+                after=phase,
+            ),
+        )
+        self._announce(await self.deployments.get(taking_back))
+        return self._announce(added)
+
+    def _announce(self, deployment: Deployment) -> Deployment:
+        for listener in self.listeners:
+            listener(deployment)
+        for waiting in self._waiting.get(deployment.id, ()):
+            waiting.set()
+        return deployment
+
+    @contextmanager
+    def woken_by(self, deployment_id: DeploymentId) -> Iterator[asyncio.Event]:
+        """An event that is set whenever this process changes the deployment; other replicas' changes must be read."""
+        event = asyncio.Event()
+        self._waiting[deployment_id].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[deployment_id].discard(event)
+            if not self._waiting[deployment_id]:
+                del self._waiting[deployment_id]

@@ -1,0 +1,133 @@
+"""Which step comes next, durably. A workflow decides only by what its steps returned, so a replay decides the same.
+
+Two workflows make a deployment. *Intake* plans it and puts it in the queue of its environment. A *turn* is one place
+in that queue: when the environment is free it takes whoever is first then, and holds the environment until that
+deployment has ended. Turns and deployments are equal in number but not bound to each other, which is what lets a
+rollback go first and an aborted request leave nothing behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
+
+from bot.domain.deployment import Resolution
+from bot.domain.ids import DeploymentId, LockScope
+from bot.domain.lifecycle import Phase
+from bot.engine.steps import End, EndKind, end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from bot.engine.steps import Steps
+
+T = TypeVar("T")
+
+QUEUE = "turns"
+
+
+@DBOS.dbos_class()
+class Workflows(DBOSConfiguredInstance):
+    """The two workflows, bound to the steps of this process."""
+
+    def __init__(self, steps: Steps) -> None:
+        super().__init__("workflows")
+        self.steps = steps
+
+    @DBOS.workflow(name="intake")
+    async def intake(self, deployment_id: str, scope: str) -> None:
+        """Plan a deployment and put it in the queue."""
+        deployment = DeploymentId(deployment_id)
+        planned = await _step("plan", self.steps.plan, deployment)
+        if planned["kind"] != EndKind.DONE:
+            await _step("close", self.steps.close, deployment, Phase.ERRORED, planned["note"])
+            return
+        if await _step("queue", self.steps.queue, deployment):
+            with SetWorkflowID(f"{deployment_id}:turn"), SetEnqueueOptions(queue_partition_key=scope):
+                await DBOS.enqueue_workflow_async(QUEUE, self.turn, scope)
+
+    @DBOS.workflow(name="turn")
+    async def turn(self, scope: str) -> str | None:
+        """Run whoever is first in the queue of ``scope``; returns its id."""
+        turn = DBOS.workflow_id
+        assert turn is not None
+        claimed = await _step("claim", self.steps.claim, LockScope(scope), turn)
+        if claimed is None:
+            return None
+        deployment = DeploymentId(claimed)
+        recorded = await _step("record previous", self.steps.record_previous, deployment)
+        if recorded["kind"] != EndKind.DONE:
+            await _step("close", self.steps.close, deployment, Phase.ERRORED, recorded["note"])
+            return claimed
+        await self._until_closed(deployment)
+        return claimed
+
+    async def _until_closed(self, deployment: DeploymentId) -> None:
+        attempt = 1
+        came_to = await self._deploy(deployment, attempt)
+        while not await self._close(deployment, attempt, came_to):
+            await _step("ask a person", self.steps.need_attention, deployment, attempt, came_to["note"])
+            decision = await _step("await decision", self.steps.await_decision, deployment)
+            if decision == Resolution.MARK_SUCCEEDED:
+                await _step("mark succeeded", self.steps.mark_succeeded, deployment, attempt)
+                return
+            attempt += 1
+            await _step("resume", self.steps.resume, deployment, attempt, decision)
+            if decision == Resolution.RETRY:
+                came_to = await self._deploy(deployment, attempt)
+            elif decision == Resolution.ROLL_BACK:
+                came_to = end(EndKind.FAILED, "A person decided to roll it back.")
+            else:
+                came_to = end(EndKind.STOPPED)
+
+    async def _deploy(self, deployment: DeploymentId, attempt: int) -> End:
+        """Bring the release there and prove it healthy."""
+        applied = await _step("apply", self.steps.apply, deployment, attempt)
+        if applied["kind"] != EndKind.DONE:
+            return applied
+        rolled_out = await _step("watch", self.steps.watch, deployment)
+        if rolled_out["kind"] != EndKind.DONE:
+            return rolled_out
+        await _step("begin verifying", self.steps.begin_verifying, deployment, attempt)
+        verified = await _step("verify", self.steps.verify, deployment)
+        if verified["kind"] != EndKind.DONE:
+            return verified
+        return await _step("succeed", self.steps.succeed, deployment, attempt)
+
+    async def _close(self, deployment: DeploymentId, attempt: int, came_to: End) -> bool:
+        """End the deployment as it deserves; False when a person must look first."""
+        kind, note = came_to["kind"], came_to["note"]
+        if kind == EndKind.DONE:
+            await _step("settle", self.steps.settle, deployment)
+            return True
+        if kind == EndKind.ERRORED:
+            await _step("close", self.steps.close, deployment, Phase.ERRORED, note)
+            return True
+        if kind == EndKind.SUPERSEDED:
+            await _step("adopt", self.steps.adopt, deployment)
+            await _step("close", self.steps.close, deployment, Phase.SUPERSEDED, note)
+            return True
+        if kind == EndKind.PUT_BACK:
+            await _step("close", self.steps.close, deployment, Phase.FAILED, note)
+            return True
+        if kind == EndKind.UNKNOWN or (kind == EndKind.FAILED and await self._must_ask(deployment, attempt)):
+            return False
+        back = await _step("restore", self.steps.restore, deployment, attempt)
+        if back["kind"] == EndKind.DONE:
+            back = await _step("watch the restore", self.steps.watch_restore, deployment)
+        if back["kind"] != EndKind.DONE:
+            came_to["note"] = " ".join(filter(None, [note, f"What ran before could not be put back: {back['note']}"]))
+            return False
+        phase = Phase.ABORTED if kind == EndKind.STOPPED else Phase.FAILED
+        await _step("close", self.steps.close, deployment, phase, note)
+        return True
+
+    async def _must_ask(self, deployment: DeploymentId, attempt: int) -> bool:
+        """Whether a failure is a person's to mend: a rollback never puts the bad release back by itself."""
+        return attempt == 1 and await _step("is a rollback", self.steps.is_rollback, deployment)
+
+
+async def _step(name: str, function: Callable[..., Coroutine[object, object, T]], *arguments: object) -> T:
+    """Run one step whose result the journal keeps; after a crash the step in flight runs again."""
+    return await DBOS.run_step_async({"name": name}, function, *arguments)

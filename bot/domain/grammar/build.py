@@ -1,0 +1,130 @@
+"""Puts the parts of a command together, each action with the parts that it takes. Reads no text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import BadCommand
+from bot.domain.grammar.found import only
+from bot.domain.grammar.intents import (
+    DEFAULT_LIMIT,
+    AbortIntent,
+    DeployIntent,
+    HelpIntent,
+    HistoryIntent,
+    OpenFormIntent,
+    QueueIntent,
+    RollbackIntent,
+    StatusIntent,
+    WhereIntent,
+)
+from bot.domain.grammar.options import OPTIONS
+from bot.domain.grammar.refusals import clip, listing, show
+from bot.domain.grammar.verbs import Verb
+
+if TYPE_CHECKING:
+    from bot.domain.grammar.found import Found
+    from bot.domain.grammar.intents import Intent
+    from bot.domain.ids import ServiceName
+
+_ONE_PLACE = "Ask for one environment at a time."
+_ONE_VERSION = "Keep the one that you mean."
+_ONE_DEPLOYMENT = "Name one deployment at a time."
+
+
+def build(verb: Verb, found: Found) -> Intent:
+    """The intent of ``verb`` with these parts; raises `BadCommand` when one is too many or does not belong."""
+    _refuse_foreign(verb, found)
+    environment = only(found.environments, "environments", hint=_ONE_PLACE)
+    version = only(found.versions, "versions", hint=_ONE_VERSION)
+    deployment = only(found.deployments, "deployments", hint=_ONE_DEPLOYMENT)
+    reason = found.text("reason")
+    if verb is Verb.DEPLOY:
+        return _deploy(found)
+    service = _service(verb, found)
+    match verb:
+        case Verb.ROLLBACK:
+            return RollbackIntent(
+                service=service, environment=environment, deployment=deployment, to=version, reason=reason
+            )
+        case Verb.ABORT:
+            return AbortIntent(deployment=deployment, service=service, environment=environment, reason=reason)
+        case Verb.STATUS:
+            return StatusIntent(service=service, environment=environment, deployment=deployment)
+        case Verb.HISTORY:
+            if service is None:
+                hint = "Name one, as in history checkout staging; status shows what is going on everywhere."
+                raise BadCommand("Which service's history?", hint=hint)
+            return HistoryIntent(service=service, environment=environment, limit=found.number("limit", DEFAULT_LIMIT))
+        case Verb.QUEUE:
+            return QueueIntent(environment=environment, service=service)
+        case Verb.WHERE:
+            return WhereIntent(service=service)
+        case Verb.HELP:
+            return HelpIntent()
+
+
+def _deploy(found: Found) -> DeployIntent | OpenFormIntent:
+    if len(found.lists) > 1:
+        raise BadCommand(
+            f"There are two services: {show(found.services[0], limit=20)} and {show(found.services[1], limit=20)}.",
+            token=clip(found.services[1]),
+            suggestions=(",".join(found.services),),
+            hint=f"To deploy both, join them with a comma: {','.join(found.services[:2])}.",
+        )
+    services = tuple(found.services)
+    version = only(found.versions, "versions", hint=_ONE_VERSION)
+    environment = only(found.environments, "environments", hint=_ONE_PLACE)
+    strategy, reason = found.text("strategy"), found.text("reason")
+    dry_run, force = found.is_set("dry-run"), found.is_set("force")
+    if services and version is not None and environment is not None:
+        return DeployIntent(
+            services=services,
+            version=version,
+            environment=environment,
+            strategy=strategy,
+            reason=reason,
+            dry_run=dry_run,
+            force=force,
+        )
+    return OpenFormIntent(
+        services=services,
+        version=version,
+        environment=environment,
+        strategy=strategy,
+        reason=reason,
+        dry_run=dry_run,
+        force=force,
+    )
+
+
+def _service(verb: Verb, found: Found) -> ServiceName | None:
+    hint = f"Ask {verb} for one service at a time."
+    return only(found.services, "services", hint=hint)
+
+
+def _refuse_foreign(verb: Verb, found: Found) -> None:
+    """Refuse a part that ``verb`` has no use for: dropping it silently could make the request mean something else."""
+    for part, items in (
+        ("service", found.services),
+        ("environment", found.environments),
+        ("version", found.versions),
+        ("deployment", found.deployments),
+    ):
+        if items and verb not in OPTIONS[part].verbs:
+            typed = str(items[0])
+            raise BadCommand(
+                f"{verb} takes no {part}, but there is {show(typed)}.",
+                token=clip(typed),
+                hint=_instead(verb, part, found),
+            )
+
+
+def _instead(verb: Verb, part: str, found: Found) -> str:
+    if verb is Verb.HISTORY and part == "version" and found.versions[0].isdecimal():
+        return f"For so many entries write limit={clip(found.versions[0])}."
+    if verb is Verb.WHERE and part == "environment":
+        return (
+            f"For one environment write status {listing([*found.services[:1], found.environments[0]], conjunction='')}."
+        )
+    return f"Leave it out, or say help {verb} to see what it takes."

@@ -1,0 +1,176 @@
+"""Every ``key=value`` that a command may carry, as one table: a new one is a line here and a field of an intent."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import BadCommand
+from bot.domain.grammar.refusals import clip, listing, nearest, show
+from bot.domain.grammar.verbs import Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.domain.grammar.tokens import Token
+
+
+class Takes(Enum):
+    """What an option's value is."""
+
+    #: Nothing, or true or false.
+    FLAG = auto()
+    #: Prose, in quotation marks when it has blanks.
+    TEXT = auto()
+    #: One of the option's choices.
+    CHOICE = auto()
+    #: A whole number between ``least`` and ``most``.
+    NUMBER = auto()
+    #: What a plain word would say too, spelt out. Resolved by the parser, which knows the names.
+    NAME = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option."""
+
+    name: str
+    takes: Takes
+    verbs: frozenset[Verb]
+    """The actions that it belongs to."""
+    meaning: str
+    example: str
+    choices: tuple[str, ...] = ()
+    least: int = 0
+    most: int = 0
+
+
+_V = Verb
+_ANY = frozenset(Verb)
+_PLACED = frozenset({_V.DEPLOY, _V.STATUS, _V.HISTORY, _V.ROLLBACK, _V.ABORT, _V.QUEUE})
+_CHANGES = frozenset({_V.DEPLOY, _V.ROLLBACK, _V.ABORT})
+_OF_A_DEPLOYMENT = frozenset({_V.STATUS, _V.ROLLBACK, _V.ABORT})
+
+
+def _option(name: str, takes: Takes, verbs: frozenset[Verb], meaning: str, example: str, *choices: str) -> Option:
+    return Option(name=name, takes=takes, verbs=verbs, meaning=meaning, example=example, choices=choices)
+
+
+_TABLE = (
+    _option("reason", Takes.TEXT, _CHANGES, "why, kept in the history", 'reason="fixes the login"'),
+    _option(
+        "strategy", Takes.CHOICE, frozenset({_V.DEPLOY}), "how instances are replaced", "strategy=rolling", "rolling"
+    ),
+    _option("dry-run", Takes.FLAG, frozenset({_V.DEPLOY}), "show the plan and change nothing", "dry-run"),
+    _option("force", Takes.FLAG, frozenset({_V.DEPLOY}), "deploy even what runs already", "force"),
+    Option(
+        name="limit",
+        takes=Takes.NUMBER,
+        verbs=frozenset({_V.HISTORY}),
+        meaning="how many to show",
+        example="limit=20",
+        least=1,
+        most=100,
+    ),
+    _option("to", Takes.NAME, frozenset({_V.ROLLBACK}), "the version to go back to", "to=v1.1"),
+    _option("service", Takes.NAME, _PLACED | {_V.WHERE}, "which service", "service=checkout"),
+    _option("environment", Takes.NAME, _PLACED, "where", "environment=staging"),
+    _option(
+        "version", Takes.NAME, frozenset({_V.DEPLOY, _V.ROLLBACK}), "a tag, branch, commit or digest", "version=main"
+    ),
+    _option("deployment", Takes.NAME, _OF_A_DEPLOYMENT, "which deployment", "deployment=42"),
+    _option("action", Takes.NAME, _ANY, "what to do", "action=status"),
+)
+
+OPTIONS: Mapping[str, Option] = MappingProxyType({option.name: option for option in _TABLE})
+FLAGS = tuple(option.name for option in _TABLE if option.takes is Takes.FLAG)
+
+_ALIASES = {"env": "environment", "services": "service", "dryrun": "dry-run", "tag": "version", "why": "reason"}
+
+#: Options that other deployment tools have and this one does not know: what they would be for.
+UNAVAILABLE_OPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "at": "Starting at a set time",
+        "in": "Starting later",
+        "expires": "A time limit for the start",
+        "weight": "Choosing a traffic weight",
+        "canary": "A canary",
+    }
+)
+
+#: Words for strategies; alone they are neither an option nor a branch.
+STRATEGY_WORDS = frozenset({"rolling", "canary", "blue-green", "bluegreen", "blue/green", "recreate"})
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+_INTEGER = re.compile(r"[0-9]{1,6}")
+
+Value = str | bool | int
+
+
+def option_name(key: str) -> str:
+    """The table's name for a key as typed: ``DRY_RUN`` is ``dry-run``, ``env`` is ``environment``."""
+    name = key.lstrip("-").casefold().replace("_", "-")
+    return _ALIASES.get(name, name)
+
+
+def find_option(key: str) -> Option:
+    """The option of that key; raises `BadCommand` with the nearest ones."""
+    name = option_name(key)
+    if name in OPTIONS:
+        return OPTIONS[name]
+    if name in UNAVAILABLE_OPTIONS:
+        raise BadCommand(
+            f"{UNAVAILABLE_OPTIONS[name]} ({name}=) is not available here; nothing was started.",
+            token=clip(key),
+            hint=f"Leave {name}= out to start as soon as it can.",
+        )
+    near = nearest(name, OPTIONS)
+    hint = f"Did you mean {listing(near)}?" if near else f"There are {listing(tuple(OPTIONS), limit=12)}."
+    raise BadCommand(f"There is no option {show(key)}.", token=clip(key), suggestions=near, hint=hint)
+
+
+def flag(token: Token) -> Option:
+    """The option that ``--name`` names; raises `BadCommand` when that needs a value."""
+    option = find_option(token.value)
+    if option.takes is not Takes.FLAG:
+        raise BadCommand(
+            f"{show(token.value)} needs a value.",
+            token=clip(token.value),
+            suggestions=(option.example,),
+            hint=f"Write {option.example}.",
+        )
+    return option
+
+
+def value_of(option: Option, token: Token) -> Value:
+    """The value of a ``key=value``; raises `BadCommand` saying what is allowed."""
+    text = token.value.strip()
+    if not text:
+        raise _wrong(option, token, "needs a value right after the equals sign", f"Write {option.example}.")
+    match option.takes:
+        case Takes.FLAG:
+            if text.casefold() not in _TRUE | _FALSE:
+                raise _wrong(option, token, f"is {option.name} or not", f"Write {option.name}, or leave it out.")
+            return text.casefold() in _TRUE
+        case Takes.CHOICE:
+            if text.casefold() not in option.choices:
+                allowed = listing(option.choices)
+                raise _wrong(option, token, f"can only be {allowed}", f"Write {option.name}={option.choices[0]}.")
+            return text.casefold()
+        case Takes.NUMBER:
+            if not _INTEGER.fullmatch(text) or not option.least <= int(text) <= option.most:
+                between = f"is a number from {option.least} to {option.most}"
+                raise _wrong(option, token, between, f"Write {option.example}.")
+            return int(text)
+        case Takes.TEXT | Takes.NAME:
+            return text
+
+
+def _wrong(option: Option, token: Token, rule: str, hint: str) -> BadCommand:
+    typed = f", not {show(token.value)}" if token.value.strip() else ""
+    suggestions = [f"{option.name}={choice}" for choice in option.choices[:3]]
+    return BadCommand(f"{option.name}= {rule}{typed}.", token=clip(token.text), suggestions=suggestions, hint=hint)

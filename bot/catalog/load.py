@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bot.catalog.schema import HealthBlock, RuleBlock
     from bot.domain.catalog import ProviderRef
 
-__all__ = ["Providers", "base_folder", "load", "parse", "read", "revision_of"]
+__all__ = ["Providers", "base_folder", "load", "parse", "read", "read_bytes", "revision_of"]
 
 
 def load(path: Path, *, providers: Providers) -> Catalog:
@@ -33,16 +33,20 @@ def load(path: Path, *, providers: Providers) -> Catalog:
 
 def read(path: Path) -> str:
     """The text of the file; raises `CatalogError` when there is none or it is not text."""
+    return decoded(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What the file holds, at most one byte more than may be; raises `CatalogError` when it cannot be read."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         message = "there is no such file; create it, or say where it is with --config"
         raise CatalogError([Problem(file=str(path), message=message)]) from None
     except OSError as error:
         message = f"the file cannot be read: {error.strerror or type(error).__name__}"
         raise CatalogError([Problem(file=str(path), message=message)]) from None
-    return decoded(data, str(path))
 
 
 def revision_of(text: str) -> str:

@@ -5,6 +5,7 @@ The models come from outside: the catalog knows no provider, and loads none that
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
@@ -104,11 +105,12 @@ class OptionsChecker:
 
     def _reference(self, kind: str, model: type[BaseModel], options: Node, note: str = "") -> ProviderRef | None:
         try:
-            checked = model.model_validate(options.plain())
+            # As JSON, and strictly: text is a path where the model says so, but "2" is never a number.
+            checked = model.model_validate_json(json.dumps(options.plain()), strict=True)
         except ValidationError as error:
             self.problems += explained(error, model, options, self._source, note=note)
             return None
-        return ProviderRef(kind=kind, options=_anchored(checked.model_dump(), self._folder))
+        return ProviderRef(kind=kind, options=_anchored(checked.model_dump(by_alias=True), self._folder))
 
 
 def _without(block: Node, *keys: str) -> Node:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bot.catalog.problems import BadValue, described
-from bot.catalog.values import Channel, Description, Duration, HealthPath, Member, Names, choice
-from bot.domain.policy.access import Action
+from bot.catalog.problems import BadValue
+from bot.catalog.values import (
+    Actions,
+    Channel,
+    Description,
+    Duration,
+    HealthPath,
+    Members,
+    Names,
+    OptionalChannel,
+    OptionalNames,
+)
 
 
 class Block(BaseModel):
@@ -56,8 +65,8 @@ class ServiceBlock(Block):
     """What can be deployed."""
 
     description: Description = Field(default="", description="What it is, for people.")
-    channel: Channel | None = Field(default=None, description="Where its deployments are told, if elsewhere.")
-    environments: Names | None = Field(default=None, description="Where it can be deployed; everywhere if left out.")
+    channel: OptionalChannel = Field(default=None, description="Where its deployments are told, if elsewhere.")
+    environments: OptionalNames = Field(default=None, description="Where it can be deployed; everywhere if left out.")
     target: TargetBlock
     images: ProviderBlock = Field(description="Where its versions come from.")
     health: HealthBlock = Field(default_factory=HealthBlock)
@@ -67,8 +76,8 @@ class ServiceBlock(Block):
 class DefaultsBlock(Block):
     """What services share; what a service says itself is laid over it."""
 
-    channel: Channel | None = Field(default=None, description="Where deployments are told, if elsewhere.")
-    environments: Names | None = Field(default=None, description="Where services can be deployed.")
+    channel: OptionalChannel = Field(default=None, description="Where deployments are told, if elsewhere.")
+    environments: OptionalNames = Field(default=None, description="Where services can be deployed.")
     target: dict[str, Any] | None = Field(default=None, description="Target and options that services share.")
     images: dict[str, Any] | None = Field(default=None, description="Images and options that services share.")
     health: HealthBlock = Field(default_factory=HealthBlock)
@@ -86,30 +95,10 @@ class EnvironmentBlock(Block):
     )
 
 
-ACTIONS = sorted(action.value for action in Action)
-
-
-def _actions(value: object) -> object:
-    if value == "*":
-        return ACTIONS
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list):
-        raise BadValue(f"must be a list of actions, not {described(value)}", allowed=ACTIONS)
-    return values
-
-
-def _action(value: object) -> str:
-    if not isinstance(value, str):
-        raise BadValue(f"must be an action, not {described(value)}", allowed=ACTIONS)
-    return choice(value, ACTIONS, "action")
-
-
 class RuleBlock(Block):
     """Actions, and the services and environments that they are about."""
 
-    actions: Annotated[list[Annotated[str, BeforeValidator(_action)]], BeforeValidator(_actions)] = Field(
-        min_length=1, description='Actions, or "*" for all of them.'
-    )
+    actions: Actions = Field(min_length=1, description='Actions, or "*" for all of them.')
     services: Names = Field(default=["*"], description="Names or globs of services; all if left out.")
     environments: Names = Field(default=["*"], description="Names or globs of environments; all if left out.")
 
@@ -117,9 +106,7 @@ class RuleBlock(Block):
 class RoleBlock(Block):
     """Some people and what they may do. Without a rule that allows it nobody may do anything."""
 
-    members: Annotated[list[Member], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = Field(
-        min_length=1, description='User groups ("@handle" or S…) and people (U… or W…).'
-    )
+    members: Members = Field(min_length=1, description='User groups ("@handle" or S…) and people (U… or W…).')
     allow: list[RuleBlock] = Field(default=[], description="What they may do.")
     deny: list[RuleBlock] = Field(default=[], description="What they may not do, whatever another role allows.")
 
@@ -135,7 +122,7 @@ class CatalogFile(Block):
 
     version: Literal[1] = Field(description="Version of this file's format.")
     channel: Channel = Field(description="Where deployments are told.")
-    admin_channel: Channel | None = Field(default=None, description="Where operators are told what needs them.")
+    admin_channel: OptionalChannel = Field(default=None, description="Where operators are told what needs them.")
     environments: dict[str, EnvironmentBlock | None] = Field(min_length=1, description="Where services run.")
     defaults: DefaultsBlock | None = Field(default=None)
     services: dict[str, ServiceBlock] = Field(min_length=1, description="What can be deployed.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bot.catalog.problems import BadValue, described, nearest, quoted
+from bot.domain.policy.access import Action
 
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -17,6 +18,7 @@ _DAY = 86_400.0
 _CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,20}")
 _MEMBER_ID = re.compile(r"[SUW][A-Z0-9]{2,20}")
 _HANDLE = re.compile(r"@[^\s@<>|,A-Z]{1,80}")
+ACTIONS = sorted(action.value for action in Action)
 _HEALTH_PATH = re.compile(r"/[!-~]{0,511}")
 
 #: Words of the command itself. Its words come in any order, so nothing that it names may be called like one of them.
@@ -129,11 +131,29 @@ def one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def choice(value: str, allowed: list[str], what: str) -> str:
-    """``value`` if it is one of ``allowed``; raises `BadValue` naming them and the nearest."""
-    if value in allowed:
+def names(value: object) -> object:
+    """One name or a list of them, but not nothing; raises `BadValue`."""
+    if value is None:
+        raise BadValue("must be a list of names, not nothing")
+    return one_or_many(value)
+
+
+def actions(value: object) -> object:
+    """``"*"`` for all of them, one action, or a list; raises `BadValue`."""
+    if value == "*":
+        return ACTIONS
+    values = one_or_many(value)
+    if not isinstance(values, list):
+        raise BadValue(f"must be a list of actions, not {described(value)}", allowed=ACTIONS)
+    return values
+
+
+def action(value: object) -> str:
+    """The name of an action; raises `BadValue` with the nearest."""
+    if isinstance(value, str) and value in ACTIONS:
         return value
-    raise BadValue(f"{quoted(value)} is no {what}", allowed=allowed, nearest=nearest(value, allowed))
+    guess = nearest(value, ACTIONS) if isinstance(value, str) else None
+    raise BadValue(f"{described(value)} is no action", allowed=ACTIONS, nearest=guess)
 
 
 def _schema(**schema: Any) -> WithJsonSchema:
@@ -151,19 +171,26 @@ Duration = Annotated[
         examples=["90s", "5m", "1h", 30],
     ),
 ]
-Channel = Annotated[
-    str,
-    BeforeValidator(channel),
-    _schema(type="string", pattern=r"^([CG][A-Z0-9]{2,20}|#[^\s#A-Z]{1,80})$", examples=["#deployments", "C024BE91L"]),
+_CHANNEL = _schema(
+    type="string", pattern=r"^([CG][A-Z0-9]{2,20}|#[^\s#A-Z]{1,80})$", examples=["#deployments", "C024BE91L"]
+)
+Channel = Annotated[str, BeforeValidator(channel), _CHANNEL]
+#: May be left out, never empty: ``channel: #name`` without quotes is an empty value and a comment.
+OptionalChannel = Annotated[str | None, BeforeValidator(channel), _CHANNEL]
+_MEMBER_SCHEMA = {
+    "type": "string",
+    "pattern": r"^([SUW][A-Z0-9]{2,20}|@[^\s@<>|,A-Z]{1,80})$",
+    "examples": ["@deployers", "S0615G0KT", "U024BE7LH"],
+}
+Members = Annotated[
+    list[Annotated[str, BeforeValidator(member)]],
+    BeforeValidator(one_or_many),
+    _schema(oneOf=[_MEMBER_SCHEMA, {"type": "array", "items": _MEMBER_SCHEMA, "minItems": 1}]),
 ]
-Member = Annotated[
-    str,
-    BeforeValidator(member),
-    _schema(
-        type="string",
-        pattern=r"^([SUW][A-Z0-9]{2,20}|@[^\s@<>|,A-Z]{1,80})$",
-        examples=["@deployers", "S0615G0KT", "U024BE7LH"],
-    ),
+Actions = Annotated[
+    list[Annotated[str, BeforeValidator(action)]],
+    BeforeValidator(actions),
+    _schema(oneOf=[{"enum": ["*", *ACTIONS]}, {"type": "array", "items": {"enum": ACTIONS}, "minItems": 1}]),
 ]
 HealthPath = Annotated[
     str,
@@ -176,9 +203,7 @@ HealthPath = Annotated[
     ),
 ]
 Description = Annotated[str, Field(max_length=300)]
-Names = Annotated[
-    list[str],
-    BeforeValidator(one_or_many),
-    Field(min_length=1),
-    _schema(oneOf=[{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]),
-]
+_NAMES = _schema(oneOf=[{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}])
+Names = Annotated[list[str], BeforeValidator(one_or_many), Field(min_length=1), _NAMES]
+#: May be left out, never empty: nothing must not mean everywhere.
+OptionalNames = Annotated[list[str] | None, BeforeValidator(names), Field(min_length=1), _NAMES]

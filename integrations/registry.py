@@ -1,0 +1,192 @@
+"""Which providers there are, by name. Imports a provider only when it is asked for, and nothing at import.
+
+Built-in providers stand in the tables below. A package adds its own under the entry point group
+``deployment_architect.providers``, with names ``target.NAME`` and ``images.NAME``, each leading to an `Entry`::
+
+    [project.entry-points."deployment_architect.providers"]
+    "target.nomad" = "acme_deploy:TARGET"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from inspect import isclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from bot.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from bot.domain.catalog import ProviderRef
+    from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.ports.images import Images
+    from bot.ports.target import Target
+
+T = TypeVar("T")
+
+GROUP = "deployment_architect.providers"
+_DISTRIBUTION = "deployment-architect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Where a provider lives. Each place is ``module:attribute``."""
+
+    options: str
+    """The pydantic model of its options. Must be importable without the vendor's packages."""
+    factory: str
+    """What builds it, called with ``options=`` and the names of what it is built for."""
+    extra: str | None = None
+    """The extra of this distribution that brings the vendor's packages."""
+
+
+class Registry(Generic[T]):
+    """Providers of one kind, by name; each builds a ``T``."""
+
+    def __init__(self, noun: str, builtin: Mapping[str, Entry], *, group: str = GROUP) -> None:
+        self.noun = noun
+        self._builtin = builtin
+        self._group = group
+        self._found: dict[str, list[EntryPoint]] | None = None
+
+    def names(self) -> list[str]:
+        """Every name that can be asked for, sorted."""
+        return sorted({*self._builtin, *self._plugins()})
+
+    def options(self, name: str) -> type[BaseModel]:
+        """The model of a provider's options; raises `ConfigurationError` when there is no such provider."""
+        from pydantic import BaseModel
+
+        entry = self._entry(name)
+        model = self._load(name, entry, entry.options)
+        if not isclass(model) or not issubclass(model, BaseModel):
+            raise ConfigurationError(f"The {self.noun} type {name!r} is broken: {entry.options} is no pydantic model.")
+        return model
+
+    def models(self) -> Mapping[str, type[BaseModel]]:
+        """The models of all providers' options; each is loaded when it is looked up."""
+        return _Models(self)
+
+    def build(self, reference: ProviderRef, **names: str) -> T:
+        """The provider that the catalog means, built for ``names``.
+
+        Raises `ConfigurationError` when there is no such provider, when the packages that it needs are not installed,
+        or when its options are not right.
+        """
+        from pydantic import ValidationError
+
+        kind = reference.kind
+        entry = self._entry(kind)
+        try:
+            options = self.options(kind).model_validate(dict(reference.options))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "options"
+            raise ConfigurationError(f"The {self.noun} type {kind!r} refuses {where}: {first['msg']}.") from None
+        factory = self._load(kind, entry, entry.factory)
+        if not callable(factory):
+            raise ConfigurationError(f"The {self.noun} type {kind!r} is broken: {entry.factory} cannot be called.")
+        return cast("T", factory(options=options, **names))
+
+    def _plugins(self) -> dict[str, list[EntryPoint]]:
+        if self._found is None:
+            found: dict[str, list[EntryPoint]] = {}
+            for point in entry_points(group=self._group):
+                noun, _, name = point.name.partition(".")
+                if noun == self.noun and name:
+                    found.setdefault(name, []).append(point)
+            self._found = found
+        return self._found
+
+    def _entry(self, name: str) -> Entry:
+        points = self._plugins().get(name, [])
+        if len(points) + (name in self._builtin) > 1:
+            # Whichever is installed last must not decide quietly who deploys.
+            sources = ", ".join(sorted(_source(point) for point in points))
+            also = f" and {_DISTRIBUTION} itself" if name in self._builtin else ""
+            raise ConfigurationError(
+                f"The {self.noun} type {name!r} is offered by {sources}{also}; uninstall all of them but one."
+            )
+        if name in self._builtin:
+            return self._builtin[name]
+        if not points:
+            known = ", ".join(self.names())
+            raise ConfigurationError(f"There is no {self.noun} type {name!r}. There are: {known}.")
+        [point] = points
+        entry = self._import(name, point.value, f"{_source(point)} is broken")
+        if not isinstance(entry, Entry):
+            raise ConfigurationError(
+                f"The {self.noun} type {name!r} cannot be loaded: {point.value} of {_source(point)} is no Entry."
+            )
+        return entry
+
+    def _load(self, name: str, entry: Entry, place: str) -> object:
+        fix = f"install what it needs: pip install '{_DISTRIBUTION}[{entry.extra}]'" if entry.extra else "reinstall it"
+        return self._import(name, place, fix)
+
+    def _import(self, name: str, place: str, fix: str) -> object:
+        module, _, attribute = place.partition(":")
+        try:
+            found: object = import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError) as error:
+            missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+            reason = f"the package {missing!r} is not installed" if missing else str(error)
+            message = f"The {self.noun} type {name!r} cannot be loaded, because {reason}; {fix}"
+            raise ConfigurationError(message) from error
+        return found
+
+
+class _Models(Mapping[str, "type[BaseModel]"]):
+    """The options of a registry's providers as a mapping that imports no more than what is looked up."""
+
+    def __init__(self, registry: Registry[T]) -> None:
+        self._registry = registry
+
+    def __getitem__(self, name: str) -> type[BaseModel]:
+        if name not in self:
+            raise KeyError(name)
+        return self._registry.options(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._registry.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry.names())
+
+    def __len__(self) -> int:
+        return len(self._registry.names())
+
+
+def _source(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
+TARGETS: Registry[Target] = Registry(
+    "target",
+    MappingProxyType(
+        {"local": Entry(options="integrations.local:LocalTargetOptions", factory="integrations.local:build_target")}
+    ),
+)
+IMAGES: Registry[Images] = Registry(
+    "images",
+    MappingProxyType(
+        {"local": Entry(options="integrations.local:LocalImagesOptions", factory="integrations.local:build_images")}
+    ),
+)
+
+
+def build_target(reference: ProviderRef, *, service: ServiceName, environment: EnvironmentName) -> Target:
+    """The target of a service in an environment; raises `ConfigurationError`."""
+    return TARGETS.build(reference, service=service, environment=environment)
+
+
+def build_images(reference: ProviderRef, *, service: ServiceName) -> Images:
+    """Where a service's versions come from; raises `ConfigurationError`."""
+    return IMAGES.build(reference, service=service)

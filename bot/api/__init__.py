@@ -1,0 +1,1 @@
+"""The bot's own HTTP address: health, and Slack's deliveries in HTTP mode."""

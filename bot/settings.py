@@ -1,0 +1,99 @@
+"""What the process needs to know before it can read anything: tokens, database, addresses. From the environment only."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.domain.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """Process settings. Every field is the environment variable of its name in capitals."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    slack_bot_token: SecretStr
+    """``xoxb-…``, from *OAuth & Permissions* of the Slack app."""
+    slack_app_token: SecretStr | None = None
+    """``xapp-…`` with ``connections:write``: Socket Mode."""
+    slack_signing_secret: SecretStr | None = None
+    """Signs what Slack sends: HTTP mode, when there is no app token."""
+    slack_api_url: str = "https://slack.com/api/"
+    """Where the Web API is; another address only for a sandbox or a proxy."""
+    deploy_config: Path = Path(".deploy/config.yaml")
+    """The catalog."""
+    data_dir: Path = Path(".data")
+    """Where SQLite lives when no database is named."""
+    database_url: str | None = None
+    """``postgresql://user:password@host/name`` or ``sqlite:///path``; default: SQLite in the data folder."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    executor_id: str = Field(default_factory=socket.gethostname, min_length=1, max_length=100)
+    """Names this replica; must differ between replicas and stay the same over a restart."""
+    log_level: str = "INFO"
+
+    @field_validator("slack_bot_token")
+    @classmethod
+    def _is_bot_token(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith("xoxb-"):
+            raise ValueError("a bot token begins with xoxb-; it stands in the Slack app under OAuth & Permissions")
+        return value
+
+    @field_validator("slack_app_token")
+    @classmethod
+    def _is_app_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith("xapp-"):
+            raise ValueError("an app-level token begins with xapp-; it stands in the Slack app under Basic Information")
+        return value
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _ends_with_slash(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return value.rstrip("/") + "/"
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @model_validator(mode="after")
+    def _can_hear_slack(self) -> Settings:
+        if self.slack_app_token is None and self.slack_signing_secret is None:
+            raise ValueError("set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP mode")
+        return self
+
+    @property
+    def http_mode(self) -> bool:
+        """Whether Slack sends to us over HTTP instead of a socket that we open."""
+        return self.slack_app_token is None
+
+    @property
+    def database(self) -> str:
+        """Address of the product's own tables."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'deployments.sqlite'}"
+
+
+def read_settings() -> Settings:
+    """The settings of this process; raises `ConfigurationError` that names every variable that is wrong."""
+    try:
+        return Settings()  # the environment fills it
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def _sentence(problem: object) -> str:
+    """One line for one problem; never the value, which may be a secret."""
+    assert isinstance(problem, dict)
+    name = ".".join(str(part).upper() for part in problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{name} is not set."
+    return f"{name}: {message}." if name else f"{message[0].upper()}{message[1:]}."

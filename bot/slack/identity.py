@@ -1,0 +1,119 @@
+"""Who a Slack user is to us: an actor with groups. Everything that is not certainly a member is refused.
+
+Memberships are at most a minute old. When Slack cannot be asked, the answer is no, but for rollbacks, for which
+groups known within the last hour will do: a Slack that is down must not keep a bad release in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from slack_sdk.errors import SlackApiError
+
+from bot.domain.actor import Actor, Membership
+from bot.domain.errors import NotAuthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slack_sdk.web.async_client import AsyncWebClient
+
+_FRESH = 60.0
+_STALE = 3600.0
+_UNREADABLE = "Slack cannot be asked right now who you are and which groups you are in, so the answer is no."
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    of_user: Mapping[str, frozenset[str]]
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    actor: Actor | None
+    refusal: str
+    read_at: float
+    zone: str
+
+
+@dataclass(kw_only=True)
+class Identity:
+    """Looks people up in Slack and remembers them for a minute."""
+
+    client: AsyncWebClient
+    team_id: str
+    _people: dict[str, _Person] = field(default_factory=dict)
+    _groups: _Groups | None = None
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def membership(self, user_id: str, *, team_id: str | None, for_rollback: bool = False) -> Membership:
+        """The person with their groups; raises `NotAuthorized` for guests, bots, strangers and unreadable groups."""
+        if team_id is not None and team_id != self.team_id:
+            raise NotAuthorized("People of other workspaces cannot deploy from here.")
+        patience = _STALE if for_rollback else _FRESH
+        person, groups = await asyncio.gather(self._person(user_id, patience), self._membership(patience))
+        if person.actor is None:
+            raise NotAuthorized(person.refusal)
+        return Membership(actor=person.actor, groups=groups.of_user.get(user_id, frozenset()))
+
+    async def warm(self) -> None:
+        """Read the groups once, so that the first command need not wait for them."""
+        await self._membership(_FRESH)
+
+    async def _person(self, user_id: str, patience: float) -> _Person:
+        known = self._people.get(user_id)
+        if known and time.monotonic() - known.read_at < _FRESH:
+            return known
+        try:
+            answer = await self.client.users_info(user=user_id)
+        except (SlackApiError, OSError, TimeoutError) as error:
+            if known and time.monotonic() - known.read_at < patience:
+                return known
+            raise NotAuthorized(_UNREADABLE) from error
+        person = self._read(user_id, answer["user"])
+        if len(self._people) > 10_000:
+            self._people.clear()
+        self._people[user_id] = person
+        return person
+
+    def _read(self, user_id: str, user: dict[str, Any]) -> _Person:
+        profile = user.get("profile") or {}
+        name = profile.get("display_name") or user.get("real_name") or user.get("name") or user_id
+        refusal = ""
+        if user.get("deleted"):
+            refusal = "A deactivated account cannot do that."
+        elif user.get("is_bot") or user_id == "USLACKBOT":
+            refusal = "Bots cannot do that."
+        elif user.get("is_restricted") or user.get("is_ultra_restricted") or user.get("is_stranger"):
+            refusal = "Guests cannot do that."
+        elif user.get("team_id") not in {None, self.team_id}:
+            refusal = "People of other workspaces cannot deploy from here."
+        actor = None if refusal else Actor(workspace=self.team_id, id=user_id, name=name)
+        return _Person(actor, refusal, time.monotonic(), str(user.get("tz") or "UTC"))
+
+    async def _membership(self, patience: float) -> _Groups:
+        known = self._groups
+        if known and time.monotonic() - known.read_at < _FRESH:
+            return known
+        async with self._reading:
+            known = self._groups
+            if known and time.monotonic() - known.read_at < _FRESH:
+                return known
+            try:
+                answer = await self.client.usergroups_list(include_users=True)
+            except (SlackApiError, OSError, TimeoutError) as error:
+                if known and time.monotonic() - known.read_at < patience:
+                    return known
+                raise NotAuthorized(_UNREADABLE) from error
+            of_user: dict[str, set[str]] = {}
+            for group in answer.get("usergroups") or []:
+                if group.get("date_delete"):
+                    continue
+                for user in group.get("users") or []:
+                    of_user.setdefault(user, set()).update({group["id"], group["handle"]})
+            self._groups = _Groups({user: frozenset(groups) for user, groups in of_user.items()}, time.monotonic())
+            return self._groups

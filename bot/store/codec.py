@@ -1,0 +1,332 @@
+"""Domain values to rows and back.
+
+Lenient about what an older build did not write (a default stands in for it), strict about what a newer one may have
+(an unknown phase is an error, never a guess).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bot.domain.actor import Actor, ActorKind
+from bot.domain.deployment import Deployment, Moment, Request, Resolution
+from bot.domain.errors import StoreError
+from bot.domain.history import Event, Placement, ProvenRelease
+from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, OperationId, ServiceName
+from bot.domain.lifecycle import Phase
+from bot.domain.release import Artifact, Release
+from bot.domain.rollout import Handle, Plan, Progress, Running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from enum import StrEnum
+
+    from sqlalchemy import RowMapping
+
+Json = dict[str, Any]
+_E = TypeVar("_E", bound="StrEnum")
+_T = TypeVar("_T")
+
+
+def deployment_row(deployment: Deployment) -> Json:
+    """The columns of a deployment, but for what the store itself keeps about it."""
+    return {
+        "id": deployment.id,
+        "number": deployment.number,
+        "service": deployment.service,
+        "environment": deployment.environment,
+        "scope": deployment.scope,
+        "phase": deployment.phase.value,
+        "active": not deployment.phase.final,
+        "rank": 0 if deployment.is_rollback else 1,
+        "version": deployment.version,
+        "view": deployment.view,
+        "origin": deployment.origin,
+        "turn": deployment.turn,
+        "body": _dump(
+            {
+                "release": _release_out(deployment.release),
+                "strategy": deployment.strategy,
+                "reason": deployment.reason,
+                "requester": _actor_out(deployment.requester),
+                "channel": deployment.channel,
+                "catalog_revision": deployment.catalog_revision,
+                "rollback_of": deployment.rollback_of,
+                "force": deployment.force,
+                "timeline": [_moment_out(moment) for moment in deployment.timeline],
+                "note": deployment.note,
+                "plan": _maybe(deployment.plan, _plan_out),
+                "previous": _maybe(deployment.previous, _running_out),
+                "previous_recorded": deployment.previous_recorded,
+                "handle": _maybe(deployment.handle, _handle_out),
+                "attempt": deployment.attempt,
+                "progress": _maybe(deployment.progress, _progress_out),
+                "request": _maybe(deployment.request, _request_out),
+            }
+        ),
+    }
+
+
+def deployment_of(row: RowMapping) -> Deployment:
+    """The deployment in a row; raises `StoreError` if a newer build wrote it."""
+    body = _load(row["body"], f"deployment {row['id']}")
+    return Deployment(
+        id=DeploymentId(row["id"]),
+        number=row["number"],
+        service=ServiceName(row["service"]),
+        environment=EnvironmentName(row["environment"]),
+        scope=LockScope(row["scope"]),
+        phase=_enum(Phase, row["phase"], "phase"),
+        version=row["version"],
+        view=row["view"],
+        origin=row["origin"],
+        turn=row["turn"],
+        release=_release_in(body["release"]),
+        strategy=body.get("strategy", "rolling"),
+        reason=body.get("reason", ""),
+        requester=_actor_in(body["requester"]),
+        channel=body.get("channel", ""),
+        catalog_revision=body.get("catalog_revision", ""),
+        rollback_of=body.get("rollback_of"),
+        force=body.get("force", False),
+        timeline=tuple(_moment_in(moment) for moment in body.get("timeline", ())),
+        note=body.get("note", ""),
+        plan=_maybe(body.get("plan"), _plan_in),
+        previous=_maybe(body.get("previous"), _running_in),
+        previous_recorded=body.get("previous_recorded", False),
+        handle=_maybe(body.get("handle"), _handle_in),
+        attempt=body.get("attempt", 1),
+        progress=_maybe(body.get("progress"), _progress_in),
+        request=_maybe(body.get("request"), _request_in),
+    )
+
+
+def event_row(event: Event) -> Json:
+    """The columns of an event; its order is given by the database."""
+    return {
+        "deployment_id": event.deployment,
+        "key": event.key,
+        "kind": event.kind,
+        "actor_id": event.actor.id,
+        "at": event.at,
+        "before": event.before.value if event.before else None,
+        "after": event.after.value if event.after else None,
+        "body": _dump({"actor": _actor_out(event.actor), "note": event.note}),
+    }
+
+
+def event_of(row: RowMapping) -> Event:
+    """The event in a row."""
+    body = _load(row["body"], f"event {row['sequence']}")
+    return Event(
+        deployment=DeploymentId(row["deployment_id"]),
+        key=row["key"],
+        kind=row["kind"],
+        actor=_actor_in(body["actor"]),
+        at=row["at"],
+        before=None if row["before"] is None else _enum(Phase, row["before"], "phase"),
+        after=None if row["after"] is None else _enum(Phase, row["after"], "phase"),
+        note=body.get("note", ""),
+        sequence=row["sequence"],
+    )
+
+
+def placement_row(placement: Placement) -> Json:
+    """The columns of a placement."""
+    return {
+        "service": placement.service,
+        "environment": placement.environment,
+        "since": placement.since,
+        "deployment_id": placement.deployment,
+        "body": _dump({"release": _release_out(placement.release), "by": _actor_out(placement.by)}),
+    }
+
+
+def placement_of(row: RowMapping) -> Placement:
+    """The placement in a row."""
+    body = _load(row["body"], f"placement of {row['service']}")
+    return Placement(
+        service=ServiceName(row["service"]),
+        environment=EnvironmentName(row["environment"]),
+        release=_release_in(body["release"]),
+        since=row["since"],
+        deployment=row["deployment_id"],
+        by=_actor_in(body["by"]),
+    )
+
+
+def proven_row(proven: ProvenRelease) -> Json:
+    """The columns of a proven release."""
+    return {
+        "service": proven.service,
+        "environment": proven.environment,
+        "digest": proven.release.artifact.digest,
+        "proven_at": proven.proven_at,
+        "deployment_id": proven.deployment,
+        "retired_at": None,
+        "body": _dump({"release": _release_out(proven.release), "by": _actor_out(proven.by)}),
+    }
+
+
+def proven_of(row: RowMapping) -> ProvenRelease:
+    """The proven release in a row."""
+    body = _load(row["body"], f"proven release {row['sequence']}")
+    return ProvenRelease(
+        service=ServiceName(row["service"]),
+        environment=EnvironmentName(row["environment"]),
+        release=_release_in(body["release"]),
+        proven_at=row["proven_at"],
+        deployment=row["deployment_id"],
+        by=_actor_in(body["by"]),
+    )
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+
+
+def _load(body: str, what: str) -> Json:
+    try:
+        value: Json = json.loads(body)
+    except ValueError:
+        raise StoreError(f"The database's {what} cannot be read: it is damaged.") from None
+    return value
+
+
+def _enum(kind: type[_E], value: str, what: str) -> _E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise StoreError(
+            f"The database knows the {what} {value!r}, this build does not: a newer one wrote it. Upgrade this one."
+        ) from None
+
+
+def _maybe(value: Any, convert: Callable[[Any], _T]) -> _T | None:
+    return None if value is None else convert(value)
+
+
+def _instant_out(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise TypeError("A time without a time zone cannot be stored.")
+    return value.astimezone(UTC).isoformat()
+
+
+def _instant_in(value: str) -> datetime:
+    return datetime.fromisoformat(value)
+
+
+def _actor_out(actor: Actor) -> Json:
+    return {"kind": actor.kind.value, "workspace": actor.workspace, "id": actor.id, "name": actor.name}
+
+
+def _actor_in(value: Mapping[str, Any]) -> Actor:
+    kind = _enum(ActorKind, value.get("kind", ActorKind.PERSON.value), "kind of actor")
+    return Actor(kind=kind, workspace=value.get("workspace", ""), id=value["id"], name=value.get("name", value["id"]))
+
+
+def _release_out(release: Release) -> Json:
+    return {
+        "service": release.service,
+        "version": release.version,
+        "digest": release.artifact.digest,
+        "location": release.artifact.location,
+    }
+
+
+def _release_in(value: Mapping[str, Any]) -> Release:
+    artifact = Artifact(digest=value["digest"], location=value.get("location", ""))
+    return Release(service=ServiceName(value["service"]), version=value["version"], artifact=artifact)
+
+
+def _moment_out(moment: Moment) -> Json:
+    return {
+        "phase": moment.phase.value,
+        "at": _instant_out(moment.at),
+        "actor": _actor_out(moment.actor),
+        "note": moment.note,
+    }
+
+
+def _moment_in(value: Mapping[str, Any]) -> Moment:
+    return Moment(
+        phase=_enum(Phase, value["phase"], "phase"),
+        at=_instant_in(value["at"]),
+        actor=_actor_in(value["actor"]),
+        note=value.get("note", ""),
+    )
+
+
+def _running_out(running: Running) -> Json:
+    return {
+        "release": _release_out(running.release),
+        "healthy": running.healthy,
+        "instances": running.instances,
+        "operation": running.operation,
+        "details": dict(running.details),
+    }
+
+
+def _running_in(value: Mapping[str, Any]) -> Running:
+    return Running(
+        release=_release_in(value["release"]),
+        healthy=value.get("healthy", 0),
+        instances=value.get("instances", 0),
+        operation=value.get("operation"),
+        details=value.get("details", {}),
+    )
+
+
+def _plan_out(plan: Plan) -> Json:
+    return {
+        "current": _maybe(plan.current, _running_out),
+        "changes": list(plan.changes),
+        "warnings": list(plan.warnings),
+        "no_change": plan.no_change,
+    }
+
+
+def _plan_in(value: Mapping[str, Any]) -> Plan:
+    return Plan(
+        current=_maybe(value.get("current"), _running_in),
+        changes=tuple(value.get("changes", ())),
+        warnings=tuple(value.get("warnings", ())),
+        no_change=value.get("no_change", False),
+    )
+
+
+def _handle_out(handle: Handle) -> Json:
+    return {"operation": handle.operation, "generation": handle.generation}
+
+
+def _handle_in(value: Mapping[str, Any]) -> Handle:
+    return Handle(operation=OperationId(value["operation"]), generation=value.get("generation", ""))
+
+
+def _progress_out(progress: Progress) -> Json:
+    return {"done": progress.done, "total": progress.total, "message": progress.message}
+
+
+def _progress_in(value: Mapping[str, Any]) -> Progress:
+    return Progress(done=value.get("done", 0), total=value.get("total", 0), message=value.get("message", ""))
+
+
+def _request_out(request: Request) -> Json:
+    return {
+        "actor": _actor_out(request.actor),
+        "at": _instant_out(request.at),
+        "resolution": request.resolution.value if request.resolution else None,
+        "reason": request.reason,
+    }
+
+
+def _request_in(value: Mapping[str, Any]) -> Request:
+    resolution = value.get("resolution")
+    return Request(
+        actor=_actor_in(value["actor"]),
+        at=_instant_in(value["at"]),
+        resolution=None if resolution is None else _enum(Resolution, resolution, "decision"),
+        reason=value.get("reason", ""),
+    )

@@ -1,0 +1,232 @@
+"""The tables as they are now. What is searched for has a column; everything else is in a row's ``body``.
+
+A change here needs a migration of the same content in ``migrations/versions``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Dialect
+
+SCHEMA = "0001"
+"""The revision of the schema that this build works with: the newest of ``migrations/versions``."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time: always with a time zone outside, always UTC inside."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("A time without a time zone cannot be stored.")
+        value = value.astimezone(UTC)
+        # SQLite keeps text: without the offset it sorts as it passes.
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives out numbers by itself only for a column that is exactly INTEGER.
+_Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _body() -> Column[Any]:
+    # Text of ASCII JSON and not a JSON type: that one cannot hold every character that people may type.
+    return Column("body", Text, nullable=False)
+
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("service", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("phase", String(32), nullable=False),
+    Column("active", Boolean, nullable=False),
+    # 0 for a rollback: it goes before everybody else who waits.
+    Column("rank", SmallInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("view", BigInteger, nullable=False),
+    Column("told_view", BigInteger, nullable=False, server_default=text("0")),
+    # Since when there is something to tell.
+    Column("untold_since", Instant, nullable=False),
+    Column("origin", Text, nullable=False, unique=True),
+    Column("turn", Text),
+    _body(),
+)
+
+# The few that are under way have indexes of their own, so that a million past ones cost them nothing.
+_is_active: ColumnElement[bool] = literal_column("active")
+Index("ix_deployments_active_number", deployments.c.number, sqlite_where=_is_active, postgresql_where=_is_active)
+Index(
+    "ix_deployments_active_scope",
+    deployments.c.scope,
+    deployments.c.phase,
+    deployments.c.rank,
+    deployments.c.number,
+    sqlite_where=_is_active,
+    postgresql_where=_is_active,
+)
+_is_untold: ColumnElement[bool] = literal_column("view > told_view")
+Index(
+    "ix_deployments_untold",
+    deployments.c.untold_since,
+    deployments.c.number,
+    sqlite_where=_is_untold,
+    postgresql_where=_is_untold,
+)
+_has_turn: ColumnElement[bool] = literal_column("turn IS NOT NULL")
+Index(
+    "ix_deployments_turn",
+    deployments.c.turn,
+    deployments.c.number,
+    sqlite_where=_has_turn,
+    postgresql_where=_has_turn,
+)
+Index("ix_deployments_place", deployments.c.service, deployments.c.environment, deployments.c.number)
+Index("ix_deployments_service", deployments.c.service, deployments.c.number)
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", _Sequence, primary_key=True, autoincrement=True),
+    Column("deployment_id", String(64), ForeignKey("deployments.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("before", String(32)),
+    Column("after", String(32)),
+    _body(),
+    UniqueConstraint("deployment_id", "key"),
+    sqlite_autoincrement=True,
+)
+Index("ix_events_deployment", events.c.deployment_id, events.c.sequence)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("deployment_id", String(64), ForeignKey("deployments.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("ts", Text),
+    Column("digest", Text, nullable=False),
+    Column("tried_at", Instant, nullable=False),
+)
+Index("ix_messages_place", messages.c.channel, messages.c.ts)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("deployment_id", String(64)),
+    _body(),
+)
+
+proven = Table(
+    "proven_releases",
+    metadata,
+    Column("sequence", _Sequence, primary_key=True, autoincrement=True),
+    Column("service", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("proven_at", Instant, nullable=False),
+    Column("deployment_id", String(64), unique=True),
+    Column("retired_at", Instant),
+    _body(),
+)
+_is_good: ColumnElement[bool] = literal_column("retired_at IS NULL")
+Index(
+    "ix_proven_releases_good",
+    proven.c.service,
+    proven.c.environment,
+    proven.c.proven_at,
+    proven.c.sequence,
+    sqlite_where=_is_good,
+    postgresql_where=_is_good,
+)
+_is_adopted: ColumnElement[bool] = literal_column("deployment_id IS NULL AND retired_at IS NULL")
+Index(
+    "uq_proven_releases_adopted",
+    proven.c.service,
+    proven.c.environment,
+    proven.c.digest,
+    unique=True,
+    sqlite_where=_is_adopted,
+    postgresql_where=_is_adopted,
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+)
+Index("ix_inbox_begun_at", inbox.c.begun_at)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+)
+
+catalog_revisions = Table(
+    "catalog_revisions",
+    metadata,
+    Column("revision", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)

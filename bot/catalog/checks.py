@@ -81,15 +81,16 @@ def _places(name: str, service: Node, environments: tuple[str, ...], source: Sou
         elif node.value in chosen:
             yield source.problem(node.at, node.path, f"{quoted(node.value)} is in this list already")
         chosen.append(node.value)
+    known = all(place in environments for place in chosen)  # else the list is what is wrong
     special = service.get("target", "environments")
     for key, node in special.items().items() if special else ():
         if key not in environments:
             guess = nearest(key, environments)
             message = f"there is no environment {quoted(key)}"
             yield source.problem(node.key_at, node.path, message, allowed=environments, nearest=guess)
-        elif chosen and key not in chosen and node.path[:1] == ("services",):
+        elif chosen and known and key not in chosen and node.path[:1] == ("services",):
             message = f"{name} is not deployed to {key}: its 'environments' do not name it"
-            yield source.problem(node.key_at, node.path, message, allowed=tuple(chosen))
+            yield source.problem(node.key_at, node.path, message, allowed=tuple(dict.fromkeys(chosen)))
 
 
 def _matching(globs: Node | None, noun: str, names: tuple[str, ...], source: Source) -> Iterator[Problem]:

@@ -72,7 +72,7 @@ def explained(
             allowed = _literals(model, location) if kind in ("literal_error", "enum") else ()
             secret = _is_secret(model, location)
             message = _message(kind, context, value, detail["msg"], secret=secret)
-            guess = nearest(value, allowed) if isinstance(value, str) else None
+            guess = nearest(value, allowed) if isinstance(value, str) and value not in allowed else None
             yield source.problem(_value_at(at), at.path, message, allowed=allowed, nearest=guess)
 
 

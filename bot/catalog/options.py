@@ -52,41 +52,54 @@ class OptionsChecker:
         if kind is None or model is None:
             return {}
         base = _without(block, "type", "environments")
-        special = block.get("environments")
+        special = {name: over for name in environments if (over := self._special(block, name, kind))}
         references: dict[str, ProviderRef] = {}
-        shared: ProviderRef | None = None
-        told = False
-        for environment in environments:
-            over = special.get(environment) if special else None
-            if over is not None and "type" in over.items():
-                bad = over.items()["type"]
-                message = f"a service has one type of target, here {quoted(kind)}; only its options differ"
-                self.problems.append(self._source.problem(bad.key_at, bad.path, message))
-                over = _without(over, "type")
-            if over is None or not over.items():
-                # What is the same in every environment is checked and told once.
-                if not told:
-                    shared, told = self._reference(kind, model, base), True
-                reference = shared
-            else:
-                laid = merged(base, over) or base
-                options = Node(laid.value, block.at, block.key_at, block.path)
-                reference = self._reference(kind, model, options, note=f" for {environment}")
+        told: set[tuple[str, str]] = set()
+        if len(special) < len(environments):
+            # What is the same in several environments is checked and told once.
+            shared, problems = self._reference(kind, model, base)
+            self.problems += problems
+            told = {(problem.path, problem.message) for problem in problems}
+            references = {name: shared for name in environments if shared and name not in special}
+        for name, over in special.items():
+            laid = merged(base, over) or base
+            note = f" for {name}"
+            reference, problems = self._reference(
+                kind, model, Node(laid.value, block.at, block.key_at, block.path), note
+            )
+            self.problems += [p for p in problems if (p.path, p.message.replace(note, "", 1)) not in told]
             if reference is not None:
-                references[environment] = reference
-        return references
+                references[name] = reference
+        return {name: references[name] for name in environments if name in references}
+
+    def _special(self, block: Node, environment: str, kind: str) -> Node | None:
+        """The options that are different in an environment, if any are."""
+        over = block.get("environments", environment)
+        if over is None or not over.items():
+            return None
+        if other := over.get("type"):
+            message = f"a service has one type of target, here {quoted(kind)}; only its options differ"
+            self.problems.append(self._source.problem(other.key_at, other.path, message))
+        return _without(over, "type")
 
     def images(self, block: Node) -> ProviderRef | None:
         """The images that the block names, if they are good."""
         kind, model = self._model(block, "images", self._providers.images)
-        return None if kind is None or model is None else self._reference(kind, model, _without(block, "type"))
+        if kind is None or model is None:
+            return None
+        reference, problems = self._reference(kind, model, _without(block, "type"))
+        self.problems += problems
+        return reference
 
     def _model(
         self, block: Node, noun: str, models: Mapping[str, type[BaseModel]]
     ) -> tuple[str | None, type[BaseModel] | None]:
         type_node = block.get("type")
+        if type_node is None and isinstance(block.value, dict):
+            problem = self._source.problem(block.key_at, block.path, "'type' is missing", allowed=tuple(sorted(models)))
+            self.problems.append(problem)
         if type_node is None or not isinstance(type_node.value, str):
-            return None, None  # told by the schema
+            return None, None  # the schema tells what is no text or no mapping
         kind = type_node.value
         try:
             if kind in models:
@@ -96,21 +109,22 @@ class OptionsChecker:
             self.problems.append(self._source.problem(type_node.at, type_node.path, message))
             return kind, None
         known = tuple(sorted(models))
-        message = f"there is no {noun} type {quoted(kind)}"
+        message = f"there is no type of {noun} {quoted(kind)}"
         guess = nearest(kind, known)
         self.problems.append(
             self._source.problem(type_node.at, type_node.path, message, allowed=known, nearest=guess),
         )
         return kind, None
 
-    def _reference(self, kind: str, model: type[BaseModel], options: Node, note: str = "") -> ProviderRef | None:
+    def _reference(
+        self, kind: str, model: type[BaseModel], options: Node, note: str = ""
+    ) -> tuple[ProviderRef | None, list[Problem]]:
         try:
             # As JSON, and strictly: text is a path where the model says so, but "2" is never a number.
             checked = model.model_validate_json(json.dumps(options.plain()), strict=True)
         except ValidationError as error:
-            self.problems += explained(error, model, options, self._source, note=note)
-            return None
-        return ProviderRef(kind=kind, options=_anchored(checked.model_dump(by_alias=True), self._folder))
+            return None, list(explained(error, model, options, self._source, note=note))
+        return ProviderRef(kind=kind, options=_anchored(checked.model_dump(by_alias=True), self._folder)), []
 
 
 def _without(block: Node, *keys: str) -> Node:

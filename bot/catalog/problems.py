@@ -73,8 +73,11 @@ class BadValue(ValueError):
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that somebody who typed ``word`` most likely meant, if any is near enough."""
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
-    matches = difflib.get_close_matches(word.casefold()[:200], by_folded, n=1, cutoff=0.6)
-    return by_folded[matches[0]] if matches else None
+    folded = word.casefold()[:200]
+    matches = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    if not matches and len(folded) > 1:  # an abbreviation: prod
+        matches = [candidate for candidate in by_folded if candidate.startswith(folded)]
+    return by_folded[matches[0]] if len(matches) == 1 else None
 
 
 def quoted(text: str) -> str:

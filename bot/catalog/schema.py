@@ -12,6 +12,7 @@ from bot.catalog.values import (
     Channel,
     Description,
     Duration,
+    FormatVersion,
     HealthPath,
     Members,
     Names,
@@ -50,7 +51,7 @@ class ProviderBlock(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    type: str = Field(description="The provider.")
+    type: str = ""  # that it is needed is told with the types that there are, by `options`
 
 
 class TargetBlock(ProviderBlock):
@@ -120,7 +121,7 @@ class RoleBlock(Block):
 class CatalogFile(Block):
     """Services, where they run, and who may deploy them."""
 
-    version: Literal[1] = Field(description="Version of this file's format.")
+    version: FormatVersion = Field(description="Version of this file's format.")
     channel: Channel = Field(description="Where deployments are told.")
     admin_channel: OptionalChannel = Field(default=None, description="Where operators are told what needs them.")
     environments: dict[str, EnvironmentBlock | None] = Field(min_length=1, description="Where services run.")

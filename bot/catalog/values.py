@@ -54,9 +54,16 @@ def is_name(text: str) -> bool:
 
 
 def as_name(text: str) -> str | None:
-    """The nearest thing to ``text`` that is a name."""
-    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-").lstrip("0123456789-")[:63].rstrip("-")
-    return slug or None
+    """The nearest thing to ``text`` that is a name, if any is near."""
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].rstrip("-")
+    return slug if is_name(slug) else None
+
+
+def format_version(value: object) -> int:
+    """1, the only format of the file that there is so far; raises `BadValue`."""
+    if value == 1 and type(value) is int:
+        return 1
+    raise BadValue(f"must be 1, the only format that can be read, not {described(value)}")
 
 
 def seconds(value: object) -> float:
@@ -97,7 +104,8 @@ def member(value: object) -> str:
         return value
     guess: str | None = None
     if isinstance(value, str):
-        guess = next((c for c in (f"@{value}", value.lower(), value.upper()) if _is_member(c)), None)
+        as_id = value.upper() if any(c.isdigit() for c in value) else ""
+        guess = next((c for c in (as_id, f"@{value.lower()}", value.lower()) if _is_member(c)), None)
     raise BadValue(
         f'must be a user group ("@handle" or S…) or the id of a person (U… or W…), not {described(value)}',
         nearest=guess,
@@ -160,6 +168,7 @@ def _schema(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema)
 
 
+FormatVersion = Annotated[int, BeforeValidator(format_version), _schema(const=1)]
 Duration = Annotated[
     float,
     BeforeValidator(seconds),

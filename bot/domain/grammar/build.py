@@ -19,7 +19,7 @@ from bot.domain.grammar.intents import (
     WhereIntent,
 )
 from bot.domain.grammar.options import OPTIONS
-from bot.domain.grammar.refusals import clip, listing, show
+from bot.domain.grammar.refusals import clip, show
 from bot.domain.grammar.verbs import Verb
 
 if TYPE_CHECKING:
@@ -124,7 +124,5 @@ def _instead(verb: Verb, part: str, found: Found) -> str:
     if verb is Verb.HISTORY and part == "version" and found.versions[0].isdecimal():
         return f"For so many entries write limit={clip(found.versions[0])}."
     if verb is Verb.WHERE and part == "environment":
-        return (
-            f"For one environment write status {listing([*found.services[:1], found.environments[0]], conjunction='')}."
-        )
+        return f"For one environment write {' '.join([Verb.STATUS, *found.services[:1], *found.environments[:1]])}."
     return f"Leave it out, or say help {verb} to see what it takes."

@@ -84,6 +84,9 @@ class _Said:
                 for part in value.split(","):
                     self._name(part, only=kinds[name])
             return
+        if value.startswith("-"):
+            self.options.add(option_name(value))
+            return
         for part in value.split(","):
             self.version |= not self._name(part) and self._is_version(part)
 

@@ -154,7 +154,7 @@ def value_of(option: Option, token: Token) -> Value:
     match option.takes:
         case Takes.FLAG:
             if text.casefold() not in _TRUE | _FALSE:
-                raise _wrong(option, token, f"is {option.name} or not", f"Write {option.name}, or leave it out.")
+                raise _wrong(option, token, "is true or false", f"Write {option.name}, or leave it out.")
             return text.casefold() in _TRUE
         case Takes.CHOICE:
             if text.casefold() not in option.choices:

@@ -165,7 +165,9 @@ def _read_open(word: str, verb: Verb, found: Found, vocabulary: Vocabulary) -> b
         add(found.deployments, reference)
         return True
     if word.startswith("#") or versions.is_deployment_id(word):
-        hint = f"A version of that name is written version={clip(word)}."
+        hint = f"Say status {clip(word)} to see it."
+        if verb in OPTIONS["version"].verbs and not word.startswith("#"):
+            hint = f"{hint} A version of that name is written version={clip(word)}."
         raise BadCommand(f"{show(word)} names a deployment; {verb} takes none.", token=clip(word), hint=hint)
     if not versions.is_well_formed(word):
         return False

@@ -92,7 +92,7 @@ class Vocabulary:
 
     def names(self) -> tuple[str, ...]:
         """Every name, environments first: a command most often misses there."""
-        return (*self.environments, *self.services, *self.verbs)
+        return (*self.environments, *self.services, *map(str, self.verbs))
 
     def spell(self, kind: Kind, name: str) -> str:
         """``name`` so that it can only be read as this: ``checkout``, or ``service=queue`` where two sets have it."""

@@ -75,7 +75,7 @@ def refuse_special(word: str, vocabulary: Vocabulary) -> None:
     """Raise `BadCommand` for what is certainly neither a version nor a name: people, channels, other tools' words."""
     folded = word.casefold()
     image = _IMAGE.fullmatch(word)
-    if word.startswith("@"):
+    if word.startswith("@") and len(word) > 1:
         raise BadCommand(
             f"{show(word)} is a person or a group; this command takes none.", token=clip(word), hint=_ALL_HINT
         )
@@ -89,7 +89,7 @@ def refuse_special(word: str, vocabulary: Vocabulary) -> None:
         message = f"{show(word)} is a service and a version in one word."
         raise BadCommand(message, token=clip(word), suggestions=(apart,), hint=f"Put a blank between them: {apart}.")
     if folded in OTHER_WORDS:
-        verb = OTHER_WORDS[folded]
+        verb = str(OTHER_WORDS[folded])
         message = f"{show(word)} is not an action here."
         raise BadCommand(message, token=clip(word), suggestions=(verb,), hint=f"Did you mean {verb}?")
     if folded in UNAVAILABLE_VERBS:
@@ -123,7 +123,8 @@ def unknown(word: str, found: Found, verb: Verb, vocabulary: Vocabulary) -> BadC
         hint = 'Put quotation marks around a reason of several words: reason="fixes the login".'
         return BadCommand(f"{show(word)} does not belong to anything.", token=token, hint=hint)
     if word.casefold() in UNAVAILABLE_OPTIONS:
-        hint = f"Write only the service, the version and the environment. {_ALL_HINT}"
+        what = UNAVAILABLE_OPTIONS[word.casefold()]
+        hint = f"{what} is not available here; leave it out to start as soon as it can."
         return BadCommand(f"{show(word)} does not belong here.", token=token, hint=hint)
     complete = bool(found.versions or found.deployments)
     if complete and found.services and not found.environments:

@@ -107,8 +107,3 @@ def _number_problem(element: JsonDict, value: str) -> str | None:
     if (most := element.get("max_value")) is not None and number > float(most):
         return f"Enter a number no more than {most}."
     return None
-
-
-def input_ids(view: View) -> set[str]:
-    """The block_ids that a validation error may name."""
-    return {block["block_id"] for block in view.blocks if block.get("type") == "input"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.sandbox import blocks as block_kit
 from bot.sandbox import composer, eyes, forms, payloads, responses, view_stack
-from bot.sandbox.block_elements import STATE, initial_values, interactive
+from bot.sandbox.block_elements import STATE
 from bot.sandbox.delivery import NOBODY, TIMEOUT
 from bot.sandbox.model import (
     Hook,
@@ -23,12 +23,13 @@ from bot.sandbox.model import (
     StoredFile,
     ViewRef,
 )
+from bot.sandbox.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bot.sandbox.delivery import Delivery, Outcome
-    from bot.sandbox.model import Button, Channel, JsonDict, Person, Seen, View
+    from bot.sandbox.model import Button, Channel, JsonDict, Seen, View
     from bot.sandbox.workspace import Workspace
 
 TROUBLE = "We had some trouble connecting. Try again?"
@@ -43,6 +44,7 @@ class Hands:
 
     def __init__(self, workspace: Workspace, delivery: Delivery) -> None:
         self._ws = workspace
+        self._reach = Reach(workspace)
         self._delivery = delivery
 
     # -- talking
@@ -51,8 +53,8 @@ class Hands:
         self, who: str, command: str, text: str, *, channel: str, thread_ts: str | None = None
     ) -> Receipt:
         """Use a slash command in a channel. What the app acks with is shown as Slack shows it."""
-        ws, person = self._ws, self._person(who)
-        place = self._place(person, channel)
+        ws, person = self._ws, self._reach.person(who)
+        place = self._reach.place(person, channel)
         declared = ws.commands.get(command)
         if thread_ts is not None or declared is None:
             refusal = (
@@ -80,13 +82,13 @@ class Hands:
 
     async def say(self, who: str, text: str, *, channel: str, thread_ts: str | None = None) -> Receipt:
         """Post a message as this person. The bot hears of it when it is mentioned, or in direct messages."""
-        ws, person = self._ws, self._person(who)
-        place = self._place(person, channel)
+        ws, person = self._ws, self._reach.person(who)
+        place = self._reach.place(person, channel)
         if place.is_archived:
             raise SandboxError(f"#{place.name} is archived")
         if not text.strip():
             raise SandboxError("there is nothing to say")
-        root = self._root(place, thread_ts)
+        root = self._reach.root(place, thread_ts)
         marked = composer.mark_up(ws, text, labels=False)
         message = Message(place.id, ws.next_ts(), person.id, marked, thread_ts=root)
         message.blocks = composer.rich_text(marked, ws.new_id("b"))
@@ -121,13 +123,13 @@ class Hands:
         thread_ts: str | None = None,
     ) -> MessageRef:
         """Share a file in a channel."""
-        ws, person = self._ws, self._person(who)
-        place = self._place(person, channel)
+        ws, person = self._ws, self._reach.person(who)
+        place = self._reach.place(person, channel)
         stored = StoredFile(ws.new_id("F"), name, len(content), person.id, int(ws.now()), content, title=name)
         stored.mimetype = mimetypes.guess_type(name)[0] or "text/plain"
         stored.shared, stored.channels = True, [place.id]
         ws.files[stored.id] = stored
-        root = self._root(place, thread_ts)
+        root = self._reach.root(place, thread_ts)
         message = Message(place.id, ws.next_ts(), person.id, composer.mark_up(ws, text, labels=False))
         message.thread_ts, message.files = root, [stored.id]
         return eyes.ref(ws.post(message))
@@ -145,7 +147,7 @@ class Hands:
     ) -> Receipt:
         """Press a button; with `value`, pick that option of a menu instead."""
         if value is not None:
-            _, element = self._control(who, container, action_id, block_id)
+            _, element = self._reach.control(who, container, action_id, block_id)
             if element["type"] not in eyes.BUTTONS | {"feedback_buttons"}:
                 return await self.choose(
                     who, container=container, action_id=action_id, values=[value], block_id=block_id
@@ -162,7 +164,7 @@ class Hands:
         block_id: str | None = None,
     ) -> Receipt:
         """Pick options (by value or label), people, channels or dates; none clears the choice."""
-        block, element = self._control(who, container, action_id, block_id)
+        block, element = self._reach.control(who, container, action_id, block_id)
         if element["type"] == "overflow":
             if len(values) != 1:
                 raise SandboxError("an overflow menu takes one value")
@@ -185,8 +187,8 @@ class Hands:
 
         SandboxError when the app does not answer in time or offers something that Slack would not show.
         """
-        person = self._person(who)
-        block, element = self._control(who, container, action_id, block_id)
+        person = self._reach.person(who)
+        block, element = self._reach.control(who, container, action_id, block_id)
         if element["type"] not in TEXT_MENU:
             raise SandboxError(f"{action_id!r} is a {element['type']}, which asks nobody for options")
         if len(query) < element.get("min_query_length", 3):
@@ -194,7 +196,7 @@ class Hands:
         payload = payloads.suggestion(
             self._ws,
             person,
-            self._where(person, container),
+            self._reach.where(person, container),
             action_id=element["action_id"],
             block_id=block["block_id"],
             query=query,
@@ -218,9 +220,9 @@ class Hands:
         state: Mapping[str, Mapping[str, JsonDict]] | None = None,
     ) -> Receipt:
         """One block action. `change` is the element's new state, `state` what stands in the other fields around it."""
-        ws, person = self._ws, self._person(who)
-        block, element = self._control(who, container, action_id, block_id)
-        values = self._values(person, container)
+        ws, person = self._ws, self._reach.person(who)
+        block, element = self._reach.control(who, container, action_id, block_id)
+        values = self._reach.values(person, container)
         _put(values, state)
         kind = element["type"]
         fields = {key: val for key, val in (change or {}).items() if key.startswith(("selected_", "value", "files"))}
@@ -233,25 +235,22 @@ class Hands:
         action: JsonDict = {"type": kind, "block_id": block["block_id"], "action_id": element["action_id"]}
         action |= {k: element[k] for k in ("text", "value", "style", "placeholder", "url") if k in element}
         action |= fields | {"action_ts": ws.next_ts()}
-        trigger = ws.new_trigger(person.id, self._modal_id(container))
+        trigger = ws.new_trigger(person.id, self._reach.modal_id(container))
         payload = payloads.interaction(ws, "block_actions", person, trigger.id)
-        payload |= self._where(person, container)
+        payload |= self._reach.where(person, container)
         if isinstance(container, MessageRef):
-            original = self._message(person, container)
+            original = self._reach.message(person, container)
             payload["response_url"] = ws.new_hook(person.id, container.channel, original)
         payload["actions"] = [action]
         outcome = await self._delivery.deliver("interactive", payload)
-        error = _why(outcome)
-        if error is not None:
-            ws.announce("toast", user=person.id, text=error, level="error")
-        return _receipt(outcome, error)
+        return _receipt(outcome, _why(outcome))
 
     # -- forms
 
     async def submit(self, who: str, view_id: str, values: Mapping[str, Any]) -> Receipt:
         """Fill in a modal and send it. Keys are block ids, action ids or labels; a list means several values."""
-        person = self._person(who)
-        view = self._view(person, view_id)
+        person = self._reach.person(who)
+        view = self._reach.view(person, view_id)
         for name, given in values.items():
             block, element = forms.field_of(view, name)
             wanted = [str(v) for v in given] if isinstance(given, (list, tuple)) else [str(given)]
@@ -270,8 +269,8 @@ class Hands:
         self, who: str, view_id: str, state: Mapping[str, Mapping[str, JsonDict]] | None = None
     ) -> Receipt:
         """Send a modal as it stands, its fields set to `state` where given."""
-        ws, person = self._ws, self._person(who)
-        view = self._view(person, view_id)
+        ws, person = self._ws, self._reach.person(who)
+        view = self._reach.view(person, view_id)
         if view.type != "modal" or not view.body.get("submit"):
             raise SandboxError("this view cannot be submitted")
         _put(view.values, state)
@@ -281,37 +280,13 @@ class Hands:
         payload = payloads.submission(ws, person, view, trigger.id)
         outcome = await self._delivery.deliver("interactive", payload, accepts_response=True)
         if not outcome.acked:
-            ws.announce("toast", user=person.id, text=TROUBLE, level="error")
             return _receipt(outcome, TROUBLE)
         try:
-            return self._follow(person, view, outcome)
+            invalid = view_stack.follow(ws, view, outcome.payload or {})
         except SlackError:
-            ws.announce("toast", user=person.id, text=TROUBLE, level="error")
             return _receipt(outcome, TROUBLE)
-
-    def _follow(self, person: Person, view: View, outcome: Outcome) -> Receipt:
-        """Do what the app's answer to a submission asks for."""
-        ws, answer = self._ws, outcome.payload or {}
         receipt = _receipt(outcome, None)
-        match answer.get("response_action"):
-            case None:
-                stack = ws.modals.get(person.id, [])
-                if view in stack:
-                    ws.close_modals(person.id, down_to=stack.index(view))
-            case "errors":
-                errors = answer.get("errors")
-                if not isinstance(errors, dict) or not errors or not set(errors) <= forms.input_ids(view):
-                    raise SlackError("invalid_errors")
-                return self._invalid(view, receipt)
-            case "clear":
-                ws.close_modals(person.id)
-            case "update":
-                view_stack.replace(ws, view, view_stack.checked(answer.get("view"), "modal"))
-            case "push":
-                view_stack.push(ws, person.id, view_stack.checked(answer.get("view"), "modal"))
-            case _:
-                raise SlackError("invalid_response_action")
-        return receipt
+        return self._invalid(view, receipt) if invalid else receipt
 
     def _invalid(self, view: View, receipt: Receipt) -> Receipt:
         view.errors = receipt.errors
@@ -321,8 +296,8 @@ class Hands:
 
     async def close(self, who: str, view_id: str, *, everything: bool = False) -> Receipt:
         """Cancel a modal (`everything`: its whole stack). The app hears of it if it asked to."""
-        ws, person = self._ws, self._person(who)
-        view = self._view(person, view_id)
+        ws, person = self._ws, self._reach.person(who)
+        view = self._reach.view(person, view_id)
         if view.type != "modal":
             raise SandboxError("only a modal can be closed")
         stack = ws.modals[person.id]
@@ -339,7 +314,7 @@ class Hands:
 
     async def open_home(self, who: str, tab: str = "home") -> Receipt:
         """Open the app's Home (or its messages) tab."""
-        ws, person = self._ws, self._person(who)
+        ws, person = self._ws, self._reach.person(who)
         direct = ws.direct([person.id])
         if tab == "home":
             ws.home_opened_at[person.id] = ws.now()
@@ -352,13 +327,13 @@ class Hands:
 
     async def shortcut(self, who: str, callback_id: str, *, message: MessageRef | None = None) -> Receipt:
         """Use a global shortcut, or one on a message."""
-        ws, person = self._ws, self._person(who)
+        ws, person = self._ws, self._reach.person(who)
         trigger = ws.new_trigger(person.id)
         kind = "shortcut" if message is None else "message_action"
         payload = payloads.interaction(ws, kind, person, trigger.id)
         payload |= {"callback_id": callback_id, "action_ts": ws.next_ts()}
         if message is not None:
-            found = self._message(person, message)
+            found = self._reach.message(person, message)
             place = payloads.in_message(ws, found, {})
             payload |= {"channel": place["channel"], "message": place.get("message")}
             payload |= {"message_ts": found.ts, "response_url": ws.new_hook(person.id, found.channel, found)}
@@ -369,94 +344,15 @@ class Hands:
 
     def visible_buttons(self, who: str) -> list[Button]:
         """Every button this person could press now, the newest first."""
-        return eyes.visible_buttons(self._ws, self._person(who).id)
+        return eyes.visible_buttons(self._ws, self._reach.person(who).id)
 
     def can_see(self, who: str) -> list[Seen]:
         """Everything this person can read now, the oldest first."""
-        return eyes.can_see(self._ws, self._person(who).id)
+        return eyes.can_see(self._ws, self._reach.person(who).id)
 
     def modal(self, who: str) -> View | None:
         """The modal on top of this person's screen."""
-        return self._ws.modal_of(self._person(who).id)
-
-    # -- finding things
-
-    def _person(self, who: str) -> Person:
-        person = self._ws.person(who)
-        if person.deleted:
-            raise SandboxError(f"@{person.name} has left the workspace")
-        if person.is_bot:
-            raise SandboxError(f"@{person.name} is an app, not a person")
-        return person
-
-    def _place(self, person: Person, channel: str) -> Channel:
-        place = self._ws.channel(channel)
-        if person.id not in place.members:
-            raise SandboxError(f"@{person.name} is not in #{place.name}")
-        return place
-
-    def _root(self, place: Channel, thread_ts: str | None) -> str | None:
-        if thread_ts is None:
-            return None
-        root = place.messages.get(thread_ts)
-        if root is None:
-            raise SandboxError(f"there is no message {thread_ts} in #{place.name} to answer to")
-        return root.thread_ts if root.is_reply else root.ts
-
-    def _message(self, person: Person, ref: MessageRef) -> Message:
-        self._place(person, ref.channel)
-        message = self._ws.find_message(ref.channel, ref.ts, person.id)
-        if message is None:
-            raise SandboxError(f"@{person.name} sees no message {ref.ts} in {ref.channel}")
-        return message
-
-    def _view(self, person: Person, view_id: str) -> View:
-        view = self._ws.views.get(view_id)
-        if view is None or view.user != person.id:
-            raise SandboxError(f"@{person.name} has no view {view_id!r} open")
-        return view
-
-    def _modal_id(self, container: MessageRef | ViewRef) -> str | None:
-        if isinstance(container, MessageRef):
-            return None
-        view = self._ws.views.get(container.view_id)
-        return view.id if view is not None and view.type == "modal" else None
-
-    def _control(
-        self, who: str, container: MessageRef | ViewRef, action_id: str, block_id: str | None
-    ) -> tuple[JsonDict, JsonDict]:
-        person = self._person(who)
-        holder = (
-            self._message(person, container)
-            if isinstance(container, MessageRef)
-            else self._view(person, container.view_id)
-        )
-        known: list[str] = []
-        for block, element in interactive(holder.blocks):
-            if element["action_id"] == action_id and block_id in {None, block["block_id"]}:
-                return block, element
-            known.append(element["action_id"])
-        raise SandboxError(f"there is no control {action_id!r} there; there are {', '.join(known) or 'none'}")
-
-    def _values(self, person: Person, container: MessageRef | ViewRef) -> dict[str, dict[str, JsonDict]]:
-        """What stands in the fields around a control: of the view, or of this person's copy of the message."""
-        if isinstance(container, ViewRef):
-            return self._view(person, container.view_id).values
-        message = self._message(person, container)
-        fresh = initial_values(message.blocks)
-        key = (person.id, container.channel, container.ts)
-        old = self._ws.selections.get(key, {})
-        for block_id, actions in fresh.items():
-            actions.update({k: v for k, v in old.get(block_id, {}).items() if k in actions})
-        if fresh:
-            self._ws.selections[key] = fresh
-        return fresh
-
-    def _where(self, person: Person, container: MessageRef | ViewRef) -> JsonDict:
-        if isinstance(container, ViewRef):
-            return payloads.in_view(self._ws, self._view(person, container.view_id))
-        message = self._message(person, container)
-        return payloads.in_message(self._ws, message, self._values(person, container))
+        return self._ws.modal_of(self._reach.person(who).id)
 
     async def _options(
         self,

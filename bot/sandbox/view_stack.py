@@ -122,3 +122,30 @@ def publish(ws: Workspace, user: str, body: JsonDict) -> View:
     ws.homes[user] = view
     ws.feed.publish("home", user=user, view=view)
     return view
+
+
+def follow(ws: Workspace, view: View, answer: JsonDict) -> bool:
+    """Do what an app's answer to a submission asks for; True when it found faults in what was filled in.
+
+    SlackError when the answer is one that Slack would not understand.
+    """
+    match answer.get("response_action"):
+        case None:
+            stack = ws.modals.get(view.user, [])
+            if view in stack:
+                ws.close_modals(view.user, down_to=stack.index(view))
+        case "errors":
+            errors = answer.get("errors")
+            known = {block["block_id"] for block in view.blocks if block.get("type") == "input"}
+            if not isinstance(errors, dict) or not errors or not set(errors) <= known:
+                raise SlackError("invalid_errors")
+            return True
+        case "clear":
+            ws.close_modals(view.user)
+        case "update":
+            replace(ws, view, checked(answer.get("view"), "modal"))
+        case "push":
+            push(ws, view.user, checked(answer.get("view"), "modal"))
+        case _:
+            raise SlackError("invalid_response_action")
+    return False

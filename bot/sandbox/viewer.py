@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiohttp import web
 
-from bot.sandbox import seed, wire
-from bot.sandbox.eyes import author
 from bot.sandbox.model import MessageRef, SandboxError, ViewRef
+from bot.sandbox.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bot.sandbox.faults import Faults
     from bot.sandbox.hands import Hands
-    from bot.sandbox.model import Change, JsonDict, Message, Person, View
+    from bot.sandbox.model import JsonDict, Person
     from bot.sandbox.workspace import Workspace
 
     Hint: TypeAlias = str | JsonDict
     Hints: TypeAlias = Callable[[str, str], Sequence[Hint] | Awaitable[Sequence[Hint]]]
-
-MOST_MESSAGES = 1000
 
 
 class Viewer:
@@ -46,7 +43,7 @@ class Viewer:
         self._ws = workspace
         self._hands = hands
         self._faults = faults
-        self._connected = connected
+        self._picture = Picture(workspace, faults, connected)
         self.hints = hints
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -66,107 +63,7 @@ class Viewer:
             person = self._who(request.query.get("as"))
         except SandboxError as problem:
             return web.json_response({"ok": False, "error": str(problem)}, status=404)
-        return web.json_response({"ok": True, **self.snapshot(person)})
-
-    def snapshot(self, person: Person) -> JsonDict:
-        """Everything that this person sees."""
-        ws = self._ws
-        mine = [channel for channel in ws.channels.values() if person.id in channel.members]
-        home, modal = ws.homes.get(person.id), ws.modal_of(person.id)
-        return {
-            "seq": ws.seq,
-            "team": {"id": ws.team_id, "name": ws.team_name, "domain": ws.team_domain},
-            "me": person.id,
-            "people": [self._person(p) for p in ws.people.values() if p.id != seed.SLACKBOT],
-            "groups": [{"id": g.id, "handle": g.handle, "name": g.name} for g in ws.groups.values()],
-            "channels": self._channels(person),
-            "commands": [
-                {"command": c.command, "usage_hint": c.usage_hint, "description": c.description}
-                for c in ws.commands.values()
-            ],
-            "messages": {
-                channel.id: [self.message(m) for m in list(channel.messages.values())[-MOST_MESSAGES:]]
-                for channel in mine
-            },
-            "ephemerals": [self.message(m) for m in ws.ephemerals.get(person.id, {}).values()],
-            "home": {"view": self._view(home)} if home else None,
-            "modal": {"view": self._view(modal)} if modal else None,
-            "faults": self._faults.active(),
-            "bot": self._bot(),
-        }
-
-    def _bot(self) -> JsonDict:
-        ws = self._ws
-        return {
-            "connected": self._connected(),
-            "user_id": ws.bot_user,
-            "name": ws.people[ws.bot_user].real_name,
-        }
-
-    def _person(self, person: Person) -> JsonDict:
-        groups = [group.handle for group in self._ws.groups.values() if person.id in group.users]
-        return {
-            "id": person.id,
-            "name": person.name,
-            "real_name": person.real_name,
-            "tz": person.tz,
-            "is_bot": person.is_bot,
-            "deleted": person.deleted,
-            "groups": groups,
-        }
-
-    def _channels(self, person: Person) -> list[JsonDict]:
-        return [
-            {
-                "id": channel.id,
-                "name": channel.name,
-                "is_member": person.id in channel.members,
-                "is_private": channel.is_private,
-                "is_im": channel.is_im,
-                "is_archived": channel.is_archived,
-                "user": (self._ws.bot_user if channel.is_im else None),
-                "topic": channel.topic,
-                "has_bot": self._ws.bot_user in channel.members,
-                "members": len(channel.members),
-                "unread": 0,
-            }
-            for channel in self._ws.channels.values()
-            if person.id in channel.members or not channel.is_private
-        ]
-
-    def message(self, message: Message) -> JsonDict:
-        """A message in the page's words."""
-        ws = self._ws
-        shown: JsonDict = {
-            "channel": message.channel,
-            "ts": message.ts,
-            "user": message.user,
-            "username": author(ws, message),
-            "bot": message.is_bot,
-            "text": message.text,
-            "reply_count": len(message.replies),
-            "reply_users": wire.reply_users(ws, message) if message.replies else [],
-            "last_reply": message.replies[-1] if message.replies else None,
-            "files": [wire.file(ws, ws.files[f]) for f in message.files if f in ws.files],
-            "reactions": [
-                {"name": name, "users": users, "count": len(users)} for name, users in message.reactions.items()
-            ],
-        }
-        optional: JsonDict = {
-            "thread_ts": message.thread_ts,
-            "subtype": message.subtype,
-            "blocks": message.blocks,
-            "attachments": message.attachments,
-            "edited": message.edited_ts,
-            "metadata": message.metadata,
-            "ephemeral": message.ephemeral_for is not None,
-            "deleted": message.deleted,
-            "pinned": message.pinned,
-        }
-        return shown | {key: value for key, value in optional.items() if value}
-
-    def _view(self, view: View) -> JsonDict:
-        return wire.view(self._ws, view) | {"errors": view.errors}
+        return web.json_response({"ok": True, **self._picture.snapshot(person)})
 
     # -- events
 
@@ -195,44 +92,11 @@ class Viewer:
                 continue
             if change.channel is not None and change.user is None and not self._is_in(person, change.channel):
                 continue
-            event = self._event(change, person)
-            if event is not None:
-                await socket.send_str(json.dumps(event))
+            await socket.send_str(json.dumps(self._picture.event(change, person)))
 
     def _is_in(self, person: Person, channel: str) -> bool:
         found = self._ws.channels.get(channel)
         return found is not None and person.id in found.members
-
-    def _event(self, change: Change, person: Person) -> JsonDict | None:
-        event: JsonDict = {"seq": change.seq, "type": change.kind}
-        match change.kind:
-            case "message" | "message_changed" | "ephemeral" | "message_deleted":
-                assert change.message is not None
-                event |= {"channel": change.channel, "ts": change.message.ts}
-                event["message"] = self.message(change.message)
-                if change.message.is_reply and change.kind in {"message", "message_deleted"}:
-                    event["root"] = self._root(change.message)
-            case "modal":
-                view = self._ws.modal_of(person.id)
-                event["modal"] = {"view": self._view(view)} if view else None
-            case "home":
-                home = self._ws.homes.get(person.id)
-                event["home"] = {"view": self._view(home)} if home else None
-            case "bot":
-                event["bot"] = self._bot()
-            case "fault":
-                event |= {**change.extra, "faults": self._faults.active()}
-            case "channels":
-                event["channels"] = self._channels(person)
-            case "presence":
-                event |= {"channel": change.channel, **change.extra}
-            case _:
-                event |= change.extra
-        return event
-
-    def _root(self, reply: Message) -> JsonDict | None:
-        root = self._ws.channels[reply.channel].messages.get(reply.thread_ts or "")
-        return self.message(root) if root else None
 
     # -- acts
 
@@ -262,6 +126,8 @@ class Viewer:
                 command, text = _command_line(body)
                 channel, thread = str(body["channel"]), body.get("thread_ts")
                 receipt = await hands.command(who, command, text, channel=channel, thread_ts=thread)
+                # A failure stands in the channel already, told by Slackbot to this person.
+                return {"ok": True} | ({"told": receipt.error} if receipt.error else {})
             case "say":
                 text, channel = str(body["text"]), str(body["channel"])
                 receipt = await hands.say(who, text, channel=channel, thread_ts=body.get("thread_ts"))

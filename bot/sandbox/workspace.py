@@ -200,7 +200,7 @@ class Workspace:
                 return channel
         others = sorted(members - {self.bot_user})
         single = len(others) == 1
-        return self.add_channel(
+        opened = self.add_channel(
             Channel(
                 self.new_id("D" if single else "G"),
                 others[0] if single else "mpdm-" + "--".join(self.people[user].name for user in others) + "-1",
@@ -211,6 +211,8 @@ class Workspace:
                 im_user=others[0] if single else None,
             )
         )
+        self.announce("channels")
+        return opened
 
     # -- messages
 
@@ -223,7 +225,13 @@ class Workspace:
             root.thread_ts = root.ts
             root.replies.append(message.ts)
         self.feed.publish("message", channel=channel.id, message=message)
+        self._recount(message)
         return message
+
+    def _recount(self, reply: Message) -> None:
+        """Announce the root of a thread whose replies have become more or fewer; its own content is as it was."""
+        if reply.is_reply and (root := self.channels[reply.channel].messages.get(reply.thread_ts or "")):
+            self.feed.publish("message_changed", channel=root.channel, message=root)
 
     def _touch(self, message: Message) -> None:
         message.changed_at = self.clock()
@@ -241,11 +249,12 @@ class Workspace:
         if message.ephemeral_for:
             self.ephemerals.get(message.ephemeral_for, {}).pop(message.ts, None)
         else:
-            channel = self.channels[message.channel]
-            channel.messages.pop(message.ts, None)
-            if message.is_reply and (root := channel.messages.get(message.thread_ts or "")):
+            messages = self.channels[message.channel].messages
+            messages.pop(message.ts, None)
+            if message.is_reply and (root := messages.get(message.thread_ts or "")):
                 root.replies.remove(message.ts)
         self.feed.publish("message_deleted", channel=message.channel, user=message.ephemeral_for, message=message)
+        self._recount(message)
 
     def whisper(self, message: Message) -> Message:
         """Show a message to `message.ephemeral_for` alone."""

@@ -103,7 +103,7 @@ def join(api: Api, args: Args) -> JsonDict:
             "response_metadata": {"warnings": ["already_in_channel"]},
         }
     channel.members.add(ws.bot_user)
-    ws.announce("presence", channel=channel.id, joined=ws.bot_user)
+    ws.announce("channels")
     return {"channel": wire.channel(ws, channel)}
 
 

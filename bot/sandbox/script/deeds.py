@@ -5,6 +5,7 @@ Everything goes through `Hands`, as one person, with what that person can see. W
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,8 +48,7 @@ class Deed:
     """A person's line as it was done.
 
     `look` and `since` stand just before it (what this person had seen, the newest deployment event), `clicked` is
-    the deployment that the pressed button's message is about, `declined` says that a confirm dialog was cancelled,
-    `errors` are the texts that a modal shows beside its fields.
+    the deployment that the pressed button's message is about, `declined` says that a confirm dialog was cancelled.
     """
 
     line: PersonDeed
@@ -57,7 +57,6 @@ class Deed:
     since: int
     clicked: str | None = None
     declined: bool = False
-    errors: tuple[str, ...] = ()
 
 
 async def appears(workspace: Workspace, look: Callable[[], T | None], seconds: float) -> T | None:
@@ -89,13 +88,14 @@ class People:
         line = deed.line
         match line:
             case Command():
-                self._said(await self.hands.command(line.who, line.command, line.text, channel=line.channel))
+                # Whatever goes wrong, Slack tells this person, so it is seen like any other answer.
+                await self.hands.command(line.who, line.command, line.text, channel=line.channel)
             case Mention():
                 await self._mention(line)
             case Click():
                 await self._click(line, deed)
             case Submit():
-                await self._submit(line, deed)
+                await self._submit(line)
             case OpenHome():
                 self._said(await self.hands.open_home(line.who))
 
@@ -156,33 +156,31 @@ class People:
                 return found
         return None
 
-    async def _submit(self, line: Submit, deed: Deed) -> None:
+    async def _submit(self, line: Submit) -> None:
         modal = await appears(self.workspace, lambda: self._modal(line.who), PATIENCE)
         if modal is None:
             raise Missed(f"no modal is open before @{line.who}")
         receipt = await self._fill(line, modal)
-        if not receipt.acked:
+        if not receipt.acked and not receipt.errors:
             raise Missed(f"the bot did not take the form: {receipt.error or 'no answer in time'}")
-        deed.errors = tuple(receipt.errors.values())
         for where, error in receipt.errors.items():
             self.transcript.told(f"{where}: {error}")
 
     async def _fill(self, line: Submit, modal: ViewRef) -> Receipt:
         """Submit the modal; one that opened as "loading" gets its fields later, so a refused form is tried again."""
-        tried = [-1]
-        refused = SandboxError("the form changed too quickly")
-
-        def changed() -> bool:
-            return self.workspace.seq > tried[0]
-
-        while await appears(self.workspace, changed, PATIENCE):
-            tried[0] = self.workspace.seq
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            before = self.workspace.seq
             modal = self._modal(line.who) or modal
             try:
                 return await self.hands.submit(line.who, modal.view_id, line.values)
-            except SandboxError as error:
-                refused = error
-        raise Missed(str(refused))
+            except SandboxError as refused:
+                changed = await appears(self.workspace, self._newer(before), deadline - time.monotonic())
+                if not changed:
+                    raise Missed(str(refused)) from None
+
+    def _newer(self, seq: int) -> Callable[[], bool]:
+        return lambda: self.workspace.seq > seq
 
     def _modal(self, who: str) -> ViewRef | None:
         self.witness.look()

@@ -21,7 +21,6 @@ from bot.sandbox.script.lines import (
     Expect,
     Fault,
     KillBot,
-    OpenHome,
     PersonDeed,
     PersonLine,
     Script,
@@ -199,12 +198,9 @@ class _Player:
     def _texts(self, line: Expect) -> Iterator[str]:
         """What the last person can read since their line, in the place that the line names."""
         deed = self._done()
-        opened = isinstance(deed.line, OpenHome)
-        for seen in self.people.witness.since(deed.line.who, deed.look, whole_home=opened):
+        for seen in self.people.witness.since(deed.line.who, deed.look):
             if line.place in (None, seen.where):
                 yield seen.text
-        if line.place is None:
-            yield from deed.errors
 
     def _in_sight(self, line: Expect) -> list[str]:
         texts = list(self._texts(line))

@@ -87,9 +87,14 @@ class Transcript:
             self._write(f"{_GUTTER}  {self._paint(_clean(shown), _DIM)}")
 
     def held(self, line: Line, seconds: float, note: str = "") -> None:
-        """A wait, expect, click or submit that held, after so many seconds."""
+        """A wait, expect, click or submit that held, after so many seconds.
+
+        People need no second line for what somebody did: its answer stands there already.
+        """
         if self._as_json:
             self._object("held", line=line.number, text=line.source, seconds=round(seconds, 3), note=note)
+            return
+        if isinstance(line, PersonLine):
             return
         after = f"held after {seconds:.1f} s" + (f", {note}" if note else "")
         self._stamped(f"{self._paint('✓', _GREEN)} {_clean(line.source)}  {self._paint(f'({after})', _DIM)}")
@@ -113,7 +118,7 @@ class Transcript:
             self._object("ended", passed=not missed, held=held, missed=missed, unplayed=unplayed)
             return
         word = self._paint("✗ failed", _RED) if missed else self._paint("✓ passed", _GREEN)
-        counts = f"{held} held, {missed} missed" + (f", {unplayed} lines not played" if unplayed else "")
+        counts = f"{held} held, {missed} missed" + (_unplayed(unplayed))
         self._write("")
         self._write(f"{word}: {counts}, {self._elapsed():.1f} s")
 
@@ -169,6 +174,10 @@ def _body(heard: Heard) -> list[str]:
     old = [line for line in heard.before.splitlines() if line.strip()]
     changes = difflib.ndiff(old, new)
     return [change.rstrip() for change in changes if change[:1] in "+-" and change[2:].strip()]
+
+
+def _unplayed(lines: int) -> str:
+    return f", {lines} line{'s' if lines > 1 else ''} not played" if lines else ""
 
 
 def _clean(text: str) -> str:

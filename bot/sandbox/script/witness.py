@@ -13,10 +13,10 @@ from bot.sandbox.model import MessageRef
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bot.sandbox.model import Message, Seen, ViewRef
+    from bot.sandbox.model import Message, Seen
     from bot.sandbox.script.world import Hands, Workspace
 
-    Key = tuple[str, MessageRef | ViewRef]
+    Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class Heard:
     to: str | None
     text: str
     before: str
-    ref: MessageRef | ViewRef
 
 
 @dataclass(slots=True)
@@ -60,7 +59,7 @@ class Witness:
         """Look through everybody's eyes; returns the number of this look. `quietly` tells nothing (what was before)."""
         self._looks += 1
         for who, known in self._known.items():
-            visible: dict[Key, Seen] = {(seen.where, seen.ref): seen for seen in self._hands.can_see(who)}
+            visible = {_key(seen): seen for seen in self._hands.can_see(who)}
             for key, seen in visible.items():
                 old = known.get(key)
                 if old is None or (old.seen.text, old.seen.at) != (seen.text, seen.at):
@@ -70,14 +69,10 @@ class Witness:
                 self._lost(who, key, known.pop(key).seen, quietly=quietly)
         return self._looks
 
-    def since(self, who: str, look: int, *, whole_home: bool = False) -> Iterator[Seen]:
-        """What the bot (or Slack) shows this person that came or changed after that look.
-
-        With `whole_home` the Home tab counts even if it did not change: the person has just opened it.
-        """
-        for (where, _), known in self._known[who].items():
-            fresh = known.changed > look or (whole_home and where == "home")
-            if fresh and self.by_bot(who, known.seen):
+    def since(self, who: str, look: int) -> Iterator[Seen]:
+        """What the bot (or Slack) shows this person that came or changed after that look."""
+        for known in self._known[who].values():
+            if known.changed > look and self.by_bot(who, known.seen):
                 yield known.seen
 
     def answered(self, who: str, look: int) -> bool:
@@ -85,7 +80,7 @@ class Witness:
 
         Edits in the channel and posts outside threads do not count: they may have other reasons than this person.
         """
-        for (where, _), known in self._known[who].items():
+        for (where, *_), known in self._known[who].items():
             turned = known.changed if where in {"ephemeral", "modal"} else known.came if where == "thread" else 0
             if turned > look and self.by_bot(who, known.seen):
                 return True
@@ -97,14 +92,14 @@ class Witness:
 
     def modal(self, who: str) -> Seen | None:
         """The modal on top of this person's screen."""
-        modals = [known.seen for (where, _), known in self._known[who].items() if where == "modal"]
+        modals = [known.seen for (where, *_), known in self._known[who].items() if where == "modal"]
         return max(modals, key=lambda seen: seen.at) if modals else None
 
     def newest_bot_message(self, who: str) -> MessageRef | None:
         """Where the bot last posted something that this person can see, ephemerals aside."""
         found = [
             (known.seen.posted_at, known.seen.ref)
-            for (where, _), known in self._known[who].items()
+            for (where, *_), known in self._known[who].items()
             if where in {"channel", "thread"}
             and isinstance(known.seen.ref, MessageRef)
             and self.by_bot(who, known.seen)
@@ -129,10 +124,20 @@ class Witness:
         if quietly or before == seen.text or not self.by_bot(who, seen):
             return
         kind: Literal["new", "edited"] = "new" if before is None else "edited"
-        self._tell(Heard(kind, seen.where, seen.author, seen.channel, to, seen.text, before or "", seen.ref))
+        self._tell(Heard(kind, seen.where, seen.author, self._channel(seen), to, seen.text, before or ""))
 
     def _lost(self, who: str, key: Key, seen: Seen, *, quietly: bool) -> None:
         to = who if seen.where in {"ephemeral", "home", "modal"} else None
         if self._told.pop((to, key), None) is None or quietly:
             return
-        self._tell(Heard("gone", seen.where, seen.author, seen.channel, to, "", seen.text, seen.ref))
+        self._tell(Heard("gone", seen.where, seen.author, self._channel(seen), to, "", seen.text))
+
+    def _channel(self, seen: Seen) -> str | None:
+        return self._workspace.channel(seen.channel).name if seen.channel else None
+
+
+def _key(seen: Seen) -> Key:
+    """What stays the same while a message is edited, gets a thread, or a view is replaced by its next version."""
+    if isinstance(seen.ref, MessageRef):
+        return (seen.where, seen.ref.channel, seen.ref.ts)
+    return (seen.where, seen.ref.view_id)

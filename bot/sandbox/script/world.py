@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from bot.sandbox.model import Button, Change, Message, MessageRef, Person, Receipt, Seen, ViewRef
+    from bot.sandbox.model import Button, Change, Channel, Message, MessageRef, Person, Receipt, Seen, ViewRef
 
 T = TypeVar("T")
 
@@ -50,6 +50,8 @@ class Workspace(Protocol):
     async def wait_for(self, look: Callable[[], T], timeout: float = 10.0) -> T: ...
 
     def person(self, who: str) -> Person: ...
+
+    def channel(self, which: str) -> Channel: ...
 
     def find_message(self, channel: str, ts: str, viewer: str | None = None) -> Message | None: ...
 

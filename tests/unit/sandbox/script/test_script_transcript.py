@@ -8,14 +8,11 @@ from itertools import count
 
 import pytest
 
-from bot.sandbox.model import MessageRef
 from bot.sandbox.script.grammar import parse
 from bot.sandbox.script.lines import PersonLine, Script
 from bot.sandbox.script.problems import ScriptError
 from bot.sandbox.script.transcript import Transcript, refuse
 from bot.sandbox.script.witness import Heard
-
-REF = MessageRef("C0DEPLOY", "1.000001")
 
 
 class Terminal(io.StringIO):
@@ -35,7 +32,7 @@ def transcript(out: io.StringIO | io.TextIOWrapper, *, as_json: bool = False) ->
 
 
 def heard(text: str, *, kind: str = "new", where: str = "channel", before: str = "", to: str | None = None) -> Heard:
-    return Heard(kind, where, "Deployment Architect", "deployments", to, text, before, REF)  # type: ignore[arg-type]  # kind
+    return Heard(kind, where, "Deployment Architect", "deployments", to, text, before)  # type: ignore[arg-type]  # kind
 
 
 def tell_a_story(told: Transcript) -> None:

@@ -1,4 +1,4 @@
-"""What the process needs to know before it can read anything: tokens, database, addresses. From the environment only."""
+"""What the process must know before it reads anything: tokens, database, addresses. From the environment only."""
 
 from __future__ import annotations
 
@@ -78,7 +78,12 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """Address of the product's own tables."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'deployments.sqlite'}"
+        return database_address(self.database_url, self.data_dir)
+
+
+def database_address(database_url: str | None, data_dir: Path) -> str:
+    """The database that is meant: the one named, or SQLite in the data folder."""
+    return database_url or f"sqlite:///{data_dir.absolute() / 'deployments.sqlite'}"
 
 
 def read_settings() -> Settings:

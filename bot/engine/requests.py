@@ -21,6 +21,8 @@ from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action, may
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.domain.actor import Membership
     from bot.domain.catalog import Catalog
     from bot.domain.history import Placement
@@ -67,6 +69,18 @@ class Requests:
             await self._refuse_repetition(release, environment)
         return await self._accept(catalog, release, environment, order)
 
+    async def deploy_all(self, orders: Sequence[Order]) -> Sequence[Deployment]:
+        """Accept several deployments, or none: all are checked before the first is written."""
+        for order in orders:
+            await self.check(order)
+        return [await self.deploy(order) for order in orders]
+
+    async def check(self, order: Order) -> None:
+        """Raise what `deploy` would raise, without accepting anything."""
+        catalog, release = await self._resolve(order)
+        if not order.force:
+            await self._refuse_repetition(release, catalog.environment(order.environment).name)
+
     async def dry_run(self, order: Order) -> tuple[Release, Plan]:
         """What `deploy` would change, found out without changing or locking anything."""
         catalog, release = await self._resolve(order)
@@ -74,9 +88,15 @@ class Requests:
         return release, await target.plan(release=release)
 
     async def roll_back(
-        self, deployment_id: DeploymentId, *, requester: Membership, origin: str, reason: str = ""
+        self,
+        deployment_id: DeploymentId,
+        *,
+        requester: Membership,
+        origin: str,
+        reason: str = "",
+        to: str | None = None,
     ) -> Deployment:
-        """Accept a rollback of a deployment to the release proven healthy before it."""
+        """Accept a rollback of a deployment to the release proven healthy before it, or to the version ``to``."""
         found = await self.deployments.get(deployment_id)
         catalog = self.catalogs.current()
         self._authorise(catalog, requester, Action.ROLLBACK, found.service, found.environment)
@@ -98,7 +118,7 @@ class Requests:
                 + (f"; that is {now_running.release.version}." if now_running else "."),
                 hint=f"`/deploy rollback {found.service} {found.environment}` rolls back what runs now.",
             )
-        back_to = await self._proven(catalog, found)
+        back_to = await self._proven(catalog, found, to)
         deployment = self._new(
             catalog,
             back_to,
@@ -114,7 +134,14 @@ class Requests:
         return added
 
     async def roll_back_place(
-        self, service: str, environment: str, *, requester: Membership, origin: str, reason: str = ""
+        self,
+        service: str,
+        environment: str,
+        *,
+        requester: Membership,
+        origin: str,
+        reason: str = "",
+        to: str | None = None,
     ) -> Deployment:
         """Accept a rollback of whatever a service runs in an environment."""
         catalog = self.catalogs.current()
@@ -128,7 +155,7 @@ class Requests:
                 f"{runs} was there before.",
                 hint=f"`/deploy {service} <version> {environment}` deploys a version.",
             )
-        return await self.roll_back(placement.deployment, requester=requester, origin=origin, reason=reason)
+        return await self.roll_back(placement.deployment, requester=requester, origin=origin, reason=reason, to=to)
 
     async def abort(self, deployment_id: DeploymentId, *, requester: Membership, reason: str = "") -> Deployment:
         """Stop a deployment. One that waits ends at once; one that changes its target stops and puts it back."""
@@ -229,16 +256,26 @@ class Requests:
             timeline=(Moment(phase=Phase.REQUESTED, at=now, actor=requester.actor),),
         )
 
-    async def _proven(self, catalog: Catalog, found: Deployment) -> Release:
+    async def _proven(self, catalog: Catalog, found: Deployment, to: str | None) -> Release:
         """The release to go back to, made sure to exist still."""
-        proven = await self.releases.rollback_target(found.service, found.environment, other_than=found.release)
+        images = self.providers.images(catalog, found.service)
+        wanted = await images.resolve(version=to) if to else None
+        proven = await self.releases.rollback_target(
+            found.service, found.environment, other_than=found.release, exactly=wanted
+        )
+        if proven is None and to is not None:
+            raise NoRollback(
+                f"{found.service} {to} was never proven healthy in {found.environment}, so nothing can be rolled back "
+                "to it.",
+                hint=f"`/deploy {found.service} {to} {found.environment}` deploys it.",
+            )
         if proven is None:
             raise NoRollback(
                 f"There is nothing to roll back to: no release of {found.service} before "
                 f"{found.release.version} was proven healthy in {found.environment}."
             )
         try:
-            still = await self.providers.images(catalog, found.service).resolve(version=proven.release.version)
+            still = await images.resolve(version=proven.release.version)
         except BadCommand as gone:
             raise NoRollback(
                 f"{found.service} {proven.release.version} cannot be brought back: it is not to be found any more.",

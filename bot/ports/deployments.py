@@ -98,6 +98,11 @@ class Releases(Protocol):
         """Record that a release was taken back there: no rollback will choose it."""
 
     async def rollback_target(
-        self, service: ServiceName, environment: EnvironmentName, *, other_than: Release
+        self,
+        service: ServiceName,
+        environment: EnvironmentName,
+        *,
+        other_than: Release,
+        exactly: Release | None = None,
     ) -> ProvenRelease | None:
-        """The release proven healthy last that is not ``other_than`` and was not taken back."""
+        """The release proven healthy last that is not ``other_than`` nor was taken back; only ``exactly`` if given."""

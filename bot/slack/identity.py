@@ -45,26 +45,37 @@ class Identity:
     """Looks people up in Slack and remembers them for a minute."""
 
     client: AsyncWebClient
-    team_id: str
+    _team: str | None = None
     _people: dict[str, _Person] = field(default_factory=dict)
     _groups: _Groups | None = None
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def membership(self, user_id: str, *, team_id: str | None, for_rollback: bool = False) -> Membership:
         """The person with their groups; raises `NotAuthorized` for guests, bots, strangers and unreadable groups."""
-        if team_id is not None and team_id != self.team_id:
+        ours = await self._our_team()
+        if team_id is not None and team_id != ours:
             raise NotAuthorized("People of other workspaces cannot deploy from here.")
         patience = _STALE if for_rollback else _FRESH
-        person, groups = await asyncio.gather(self._person(user_id, patience), self._membership(patience))
+        person, groups = await asyncio.gather(self._person(user_id, ours, patience), self._membership(patience))
         if person.actor is None:
             raise NotAuthorized(person.refusal)
         return Membership(actor=person.actor, groups=groups.of_user.get(user_id, frozenset()))
 
     async def warm(self) -> None:
         """Read the groups once, so that the first command need not wait for them."""
+        await self._our_team()
         await self._membership(_FRESH)
 
-    async def _person(self, user_id: str, patience: float) -> _Person:
+    async def _our_team(self) -> str:
+        """The workspace that the bot is installed in; it never changes for a token."""
+        if self._team is None:
+            try:
+                self._team = str((await self.client.auth_test())["team_id"])
+            except (SlackApiError, OSError, TimeoutError) as error:
+                raise NotAuthorized(_UNREADABLE) from error
+        return self._team
+
+    async def _person(self, user_id: str, team: str, patience: float) -> _Person:
         known = self._people.get(user_id)
         if known and time.monotonic() - known.read_at < _FRESH:
             return known
@@ -74,13 +85,13 @@ class Identity:
             if known and time.monotonic() - known.read_at < patience:
                 return known
             raise NotAuthorized(_UNREADABLE) from error
-        person = self._read(user_id, answer["user"])
+        person = self._read(user_id, team, answer["user"])
         if len(self._people) > 10_000:
             self._people.clear()
         self._people[user_id] = person
         return person
 
-    def _read(self, user_id: str, user: dict[str, Any]) -> _Person:
+    def _read(self, user_id: str, team: str, user: dict[str, Any]) -> _Person:
         profile = user.get("profile") or {}
         name = profile.get("display_name") or user.get("real_name") or user.get("name") or user_id
         refusal = ""
@@ -90,9 +101,9 @@ class Identity:
             refusal = "Bots cannot do that."
         elif user.get("is_restricted") or user.get("is_ultra_restricted") or user.get("is_stranger"):
             refusal = "Guests cannot do that."
-        elif user.get("team_id") not in {None, self.team_id}:
+        elif user.get("team_id") not in {None, team}:
             refusal = "People of other workspaces cannot deploy from here."
-        actor = None if refusal else Actor(workspace=self.team_id, id=user_id, name=name)
+        actor = None if refusal else Actor(workspace=team, id=user_id, name=name)
         return _Person(actor, refusal, time.monotonic(), str(user.get("tz") or "UTC"))
 
     async def _membership(self, patience: float) -> _Groups:

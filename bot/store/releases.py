@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from bot.store.engine import Database
 
 
-def good_releases(service: str, environment: str, *, other_than: str) -> Select[Any]:
-    """The release proven last that has another digest and was not taken back."""
+def good_releases(service: str, environment: str, *, other_than: str, exactly: str | None = None) -> Select[Any]:
+    """The release proven last that has another digest (or ``exactly`` that one) and was not taken back."""
     return (
         select(proven)
         .where(
@@ -33,9 +33,10 @@ def good_releases(service: str, environment: str, *, other_than: str) -> Select[
             proven.c.service == service,
             proven.c.environment == environment,
             proven.c.digest != other_than,
+            *([proven.c.digest == exactly] if exactly else []),
         )
         .order_by(proven.c.proven_at.desc(), proven.c.sequence.desc())
-        .limit(1)
+        .limit(literal_column("1"))
     )
 
 
@@ -96,10 +97,20 @@ class StoredReleases:
         await self._execute(statement, None)
 
     async def rollback_target(
-        self, service: ServiceName, environment: EnvironmentName, *, other_than: Release
+        self,
+        service: ServiceName,
+        environment: EnvironmentName,
+        *,
+        other_than: Release,
+        exactly: Release | None = None,
     ) -> ProvenRelease | None:
-        """The release proven healthy last that is not ``other_than`` and was not taken back."""
-        statement = good_releases(service, environment, other_than=other_than.artifact.digest)
+        """The release proven healthy last that is not ``other_than`` nor was taken back; only ``exactly`` if given."""
+        statement = good_releases(
+            service,
+            environment,
+            other_than=other_than.artifact.digest,
+            exactly=exactly.artifact.digest if exactly else None,
+        )
 
         async def look(connection: AsyncConnection) -> ProvenRelease | None:
             row = (await connection.execute(statement)).mappings().first()

@@ -1,0 +1,235 @@
+"""The composition root: the only module that sees everything, and the only one that imports integrations.
+
+`Bot` is one running bot. Start-up fails with one clear sentence or not at all; once it runs, Slack or a provider being
+down never ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bot.catalog.load import parse
+from bot.catalog.options import Providers as ProviderModels
+from bot.catalog.watch import LiveCatalog
+from bot.domain.errors import ConfigurationError, DeploymentArchitectError
+from integrations import registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from pathlib import Path
+
+    from bot.api.server import HttpServer
+    from bot.domain.catalog import Catalog
+    from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.ports.images import Images
+    from bot.ports.revisions import CatalogRevisions
+    from bot.ports.target import Target
+    from bot.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def provider_models() -> ProviderModels:
+    """Schemas of the options of every provider that is installed."""
+    return ProviderModels(targets=registry.TARGETS.models(), images=registry.IMAGES.models())
+
+
+@dataclass(kw_only=True)
+class RegisteredProviders:
+    """Builds the catalog's providers when they are first needed and keeps them while their options stay."""
+
+    _targets: dict[str, Target] = field(default_factory=dict)
+    _images: dict[str, Images] = field(default_factory=dict)
+
+    def target(self, catalog: Catalog, service: ServiceName, environment: EnvironmentName) -> Target:
+        """Where the service runs in that environment."""
+        reference = catalog.service(service).targets[environment]
+        key = f"{service}@{environment} {reference}"
+        if key not in self._targets:
+            self._targets[key] = registry.build_target(reference, service=service, environment=environment)
+        return self._targets[key]
+
+    def images(self, catalog: Catalog, service: ServiceName) -> Images:
+        """Where the service's versions come from."""
+        reference = catalog.service(service).images
+        key = f"{service} {reference}"
+        if key not in self._images:
+            self._images[key] = registry.build_images(reference, service=service)
+        return self._images[key]
+
+
+@dataclass(kw_only=True)
+class CatalogWithPast:
+    """The live catalog, and every revision that a deployment began with."""
+
+    live: LiveCatalog
+    revisions: CatalogRevisions
+    _past: dict[str, Catalog] = field(default_factory=dict)
+
+    def current(self) -> Catalog:
+        """The last good configuration."""
+        return self.live.current()
+
+    async def at(self, revision: str) -> Catalog:
+        """The configuration of that revision."""
+        current = self.live.current()
+        if current.revision == revision:
+            return current
+        if found := self.live.revision(revision) or self._past.get(revision):
+            return found
+        kept = await self.revisions.text(revision)
+        if kept is None:
+            raise ConfigurationError(f"The configuration {revision[:12]} that this deployment began with is gone.")
+        name, text = kept
+        self._past[revision] = catalog = parse(text, name, provider_models())
+        return catalog
+
+    async def keep_current(self) -> None:
+        """Store the text of the current revision, before any deployment begins with it."""
+        await self.revisions.save(self.live.current().revision, name=self.live.name, text=self.live.text)
+
+
+@contextlib.asynccontextmanager
+async def running_bot(settings: Settings) -> AsyncIterator[Bot]:
+    """A bot that serves until the block is left. Raises `ConfigurationError` or `StoreError` if it cannot start."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield await _start(settings, stack)
+
+
+@dataclass(kw_only=True)
+class Bot:
+    """A bot that is up."""
+
+    http: HttpServer
+    replica: str
+
+
+async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
+    from bot.api.app import build_api
+    from bot.api.server import HttpServer, bind
+    from bot.engine.durable import Durable
+    from bot.engine.ledger import Ledger
+    from bot.engine.places import take_stock
+    from bot.engine.queries import Queries
+    from bot.engine.requests import Requests
+    from bot.engine.steps import Steps
+    from bot.slack.app import Slack, SlackTokens
+    from bot.store.store import Store
+
+    live = LiveCatalog(settings.deploy_config, providers=provider_models())
+    listening = bind(settings.host, settings.port)
+    stack.callback(listening.close)
+    store = await stack.enter_async_context(Store.open(settings.database, replica=settings.executor_id))
+    catalogs = CatalogWithPast(live=live, revisions=store.revisions)
+    await catalogs.keep_current()
+    providers = RegisteredProviders()
+    ledger = Ledger(deployments=store.deployments)
+    steps = Steps(
+        ledger=ledger,
+        deployments=store.deployments,
+        releases=store.releases,
+        catalogs=catalogs,
+        providers=providers,
+        look_again=1.0 if store.shared else 30.0,
+    )
+    durable = Durable(
+        steps=steps, ledger=ledger, leases=store.leases, database_url=store.durable_url, executor=settings.executor_id
+    )
+    queries = Queries(ledger=ledger, deployments=store.deployments, releases=store.releases, catalogs=catalogs)
+    requests = Requests(
+        ledger=ledger,
+        deployments=store.deployments,
+        releases=store.releases,
+        catalogs=catalogs,
+        providers=providers,
+        durable=durable,
+    )
+    slack = Slack.build(
+        tokens=SlackTokens(
+            bot=settings.slack_bot_token.get_secret_value(),
+            app=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
+            signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
+            api_url=settings.slack_api_url,
+        ),
+        requests=requests,
+        queries=queries,
+        catalogs=catalogs,
+        providers=providers,
+        ledger=ledger,
+        inbox=store.inbox,
+        messages=store.messages,
+        leases=store.leases,
+        replica=f"{settings.executor_id}:{uuid.uuid4().hex[:8]}",
+    )
+    await slack.check()
+
+    async def readiness() -> Mapping[str, str]:
+        missing: dict[str, str] = {}
+        try:
+            await store.ping()
+        except DeploymentArchitectError as error:
+            missing["database"] = error.message
+        if not slack.listening:
+            missing["slack"] = "no connection to Slack"
+        return missing
+
+    stack.push_async_callback(durable.stop)
+    await durable.start()
+    stack.push_async_callback(slack.stop)
+    http = HttpServer(build_api(readiness=readiness, slack=slack.http_handler()), listening)
+    stack.push_async_callback(http.stop)
+    http.start()
+    await slack.start()
+
+    async def reloaded(_: Catalog) -> None:
+        await catalogs.keep_current()
+        await slack.tell_admins("The configuration was read again and is in force.")
+
+    async def invalid(problems: str) -> None:
+        await slack.tell_admins(
+            "The configuration has changed and cannot be used; the last good one stays in force.", detail=problems
+        )
+
+    async def stock() -> None:
+        await take_stock(
+            live.current(),
+            providers=providers,
+            releases=store.releases,
+            deployments=store.deployments,
+            ledger=ledger,
+        )
+
+    background = [
+        asyncio.create_task(_logged(durable.watch_over(), "watching over replicas")),
+        asyncio.create_task(_logged(live.run(on_invalid=invalid, on_reloaded=reloaded), "watching the configuration")),
+        asyncio.create_task(_logged(stock(), "taking stock")),
+    ]
+
+    async def end_background() -> None:
+        for running in background:
+            running.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+
+    stack.push_async_callback(end_background)
+    log.info("ready on port %d as %s", http.port, settings.executor_id)
+    return Bot(http=http, replica=settings.executor_id)
+
+
+async def _logged(work: Coroutine[object, object, None], what: str) -> None:
+    """Run background work whose failure must be seen but must not end the bot."""
+    try:
+        await work
+    except Exception:
+        log.exception("%s failed", what)
+
+
+def check_catalog(path: Path) -> Catalog:
+    """The catalog in that file; raises `CatalogError` with every problem."""
+    from bot.catalog.load import load
+
+    return load(path, providers=provider_models())

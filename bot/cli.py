@@ -1,0 +1,187 @@
+"""The command line. Imports what a command needs only when it runs, so that help comes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from bot.settings import Settings
+
+_CONFIG = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="DEPLOY_CONFIG",
+    default=Path(".deploy/config.yaml"),
+    show_default=True,
+    help="The catalog.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="deployment-architect")
+def main() -> None:
+    """Deploys software from Slack, durably, and tells its story in one live message.
+
+    \b
+    Try it:      deployment-architect demo
+    Run it:      deployment-architect check && deployment-architect serve
+    """
+
+
+@main.command()
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The catalog [DEPLOY_CONFIG].")
+@click.option("--host", help="Address to listen on [HOST].")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one [PORT].")
+def serve(config: Path | None, host: str | None, port: int | None) -> None:
+    """Run the bot. Tokens and addresses come from the environment; see docs/operate.md."""
+    for name, value in (("DEPLOY_CONFIG", config), ("HOST", host), ("PORT", port)):
+        if value is not None:
+            os.environ[name] = str(value)
+
+    async def run(settings: Settings) -> None:
+        from bot.bootstrap import running_bot
+
+        stopped = _stop_signal()
+        async with running_bot(settings) as bot:
+            click.echo(f"Deployment Architect serves on port {bot.http.port} as {bot.replica}.", err=True)
+            await stopped.wait()
+            click.echo("Stopping; what runs is resumed by the next start.", err=True)
+
+    def prepared() -> Coroutine[object, object, None]:
+        from bot.logs import configure
+        from bot.settings import read_settings
+
+        settings = read_settings()
+        configure(settings.log_level)
+        return run(settings)
+
+    _run(prepared)
+
+
+@main.command()
+@click.option("--script", type=click.Path(path_type=Path, dir_okay=False), help="Play a script without a browser.")
+@click.option("--json", "as_json", is_flag=True, help="With --script: print one JSON object a line.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8400, show_default=True, help="Port of the page.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder for everything that it writes.")
+@click.option("--database-url", help="Use this PostgreSQL instead of SQLite.")
+def demo(script: Path | None, as_json: bool, port: int, data: Path | None, database_url: str | None) -> None:
+    """A whole workspace on this machine: page, bot, sample services with real traffic.
+
+    Exit code with --script: 0 when everything held, 1 when something did not, 2 for a script that cannot be read.
+    """
+    if as_json and script is None:
+        raise click.UsageError("--json goes with --script.")
+
+    def prepared() -> Coroutine[object, object, None]:
+        from bot.bootstrap import play_demo, run_demo
+        from bot.logs import configure
+
+        configure("ERROR")
+        if script is None:
+            return run_demo(port=port, data=data, database_url=database_url, echo=click.echo, stopped=_stop_signal)
+        return _exit_with(play_demo(script, as_json=as_json, data=data, database_url=database_url))
+
+    _run(prepared)
+
+
+@main.command()
+@_CONFIG
+def check(config: Path) -> None:
+    """Check the catalog and name everything that is wrong with it, by file, line and column."""
+
+    def prepared() -> None:
+        from bot.bootstrap import check_catalog
+
+        catalog = check_catalog(config)
+        services, environments = len(catalog.services), len(catalog.environments)
+        click.echo(
+            f"{config} is good: {services} service{'s' * (services != 1)}, "
+            f"{environments} environment{'s' * (environments != 1)}, revision {catalog.revision[:12]}."
+        )
+
+    _run(prepared)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the catalog, for editors."""
+
+    def prepared() -> None:
+        import json
+
+        from bot.bootstrap import provider_models
+        from bot.catalog.json_schema import json_schema
+
+        click.echo(json.dumps(json_schema(provider_models()), indent=2))
+
+    _run(prepared)
+
+
+@main.command()
+@click.option("--database-url", envvar="DATABASE_URL", help="Default: SQLite in DATA_DIR.")
+@click.option("--data-dir", type=click.Path(path_type=Path), envvar="DATA_DIR", default=Path(".data"))
+def migrate(database_url: str | None, data_dir: Path) -> None:
+    """Bring the database to this build's schema. `serve` does it too; this is for a role that may not."""
+
+    def prepared() -> Coroutine[object, object, None]:
+        from bot.settings import database_address
+        from bot.store.engine import Database
+        from bot.store.migrations import migrate as bring
+
+        async def run() -> None:
+            async with await Database.open(database_address(database_url, data_dir)) as database:
+                before = await bring(database)
+                click.echo(f"{database.shown} is at this build's schema (before: {before or 'empty'}).")
+
+        return run()
+
+    _run(prepared)
+
+
+def _run(prepare: object) -> None:
+    """Do it, and turn what an operator can mend into one clear sentence and exit code 1."""
+    from bot.domain.errors import DeploymentArchitectError
+
+    assert callable(prepare)
+    try:
+        work = prepare()
+        if work is not None:
+            asyncio.run(work)
+    except DeploymentArchitectError as error:
+        _fail(error.message)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _exit_with(code: Coroutine[object, object, int]) -> None:
+    sys.exit(await code)
+
+
+def _fail(message: str) -> NoReturn:
+    for line in message.splitlines():
+        click.echo(f"✗ {line}", err=True)
+    sys.exit(1)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM; the second one ends the process as usual."""
+    import signal
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+
+        def stop(number: signal.Signals = number) -> None:
+            stopped.set()
+            loop.remove_signal_handler(number)
+
+        loop.add_signal_handler(number, stop)
+    return stopped

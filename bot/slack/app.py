@@ -1,0 +1,219 @@
+"""Slack as one thing that starts and stops: the Bolt app, its listeners, the socket or HTTP, publisher and Home tab."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.domain.errors import ConfigurationError, RequestRefused
+from bot.slack.desk import Desk
+from bot.slack.identity import Identity
+from bot.slack.listeners import actions, commands, mentions
+from bot.slack.listeners.form import DeployForm
+from bot.slack.listeners.home import Home
+from bot.slack.listeners.once import Once
+from bot.slack.publisher import Publisher
+from bot.slack.render import answers
+from bot.slack.socket import SocketSupervisor
+from bot.slack.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from bot.domain.deployment import Deployment
+    from bot.engine.ledger import Ledger
+    from bot.engine.queries import Queries
+    from bot.engine.requests import Requests
+    from bot.ports.inbox import Inbox
+    from bot.ports.leases import Leases
+    from bot.ports.messages import Messages
+    from bot.ports.providers import CatalogSource, Providers
+
+log = logging.getLogger(__name__)
+
+_BAD_TOKEN = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}
+_CALL = 10
+"""Seconds that one Web API call may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackTokens:
+    """What Slack knows us by. Shown nowhere."""
+
+    bot: str = field(repr=False)
+    app: str | None = field(default=None, repr=False)
+    signing_secret: str | None = field(default=None, repr=False)
+    api_url: str = "https://slack.com/api/"
+
+
+@dataclass(kw_only=True)
+class Slack:
+    """Everything of Slack that runs."""
+
+    app: AsyncApp
+    tokens: SlackTokens
+    identity: Identity
+    publisher: Publisher
+    home: Home
+    work: Work
+    catalogs: CatalogSource
+    socket: SocketSupervisor | None
+    _running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        tokens: SlackTokens,
+        requests: Requests,
+        queries: Queries,
+        catalogs: CatalogSource,
+        providers: Providers,
+        ledger: Ledger,
+        inbox: Inbox,
+        messages: Messages,
+        leases: Leases,
+        replica: str,
+    ) -> Self:
+        """Put the parts together; nothing is sent or opened yet."""
+        client = AsyncWebClient(token=tokens.bot, base_url=tokens.api_url, timeout=_CALL, retry_handlers=[])
+        app = AsyncApp(
+            client=client,
+            token=tokens.bot,
+            signing_secret=tokens.signing_secret,
+            request_verification_enabled=tokens.app is None,
+            # The identity layer decides who a sender is; Bolt's own look-up would cost a call before each ack.
+            token_verification_enabled=False,
+        )
+        work = Work()
+        identity = Identity(client=client)
+        publisher = Publisher(
+            client=client,
+            deployments=ledger.deployments,
+            messages=messages,
+            leases=leases,
+            views=queries.view,
+            channel_of=lambda deployment: deployment.channel,
+            fallback_channel=lambda: catalogs.current().admin_channel or catalogs.current().channel,
+            clock=ledger.now,
+            holder=replica,
+        )
+        home = Home(app, queries=queries, identity=identity, work=work)
+        once = Once(inbox=inbox, work=work, owner=replica, now=ledger.now)
+        form = DeployForm(app, catalogs=catalogs, providers=providers, requests=requests)
+        desk = Desk(requests=requests, queries=queries, catalogs=catalogs, identity=identity, open_form=form.open)
+        commands.register(app, desk=desk, once=once)
+        mentions.register(app, desk=desk, once=once, messages=messages)
+        actions.register(app, desk=desk, once=once, redraw=publisher.nudge)
+        form.register(desk=desk, once=once)
+        home.register()
+
+        def changed(deployment: Deployment) -> None:
+            publisher.nudge(deployment.id)
+            home.changed()
+
+        ledger.listeners.append(changed)
+        socket = SocketSupervisor(app=app, app_token=tokens.app) if tokens.app else None
+        return cls(
+            app=app,
+            tokens=tokens,
+            identity=identity,
+            publisher=publisher,
+            home=home,
+            work=work,
+            catalogs=catalogs,
+            socket=socket,
+        )
+
+    @property
+    def listening(self) -> bool:
+        """Whether Slack can reach us now."""
+        return self.socket is None or self.socket.connected > 0
+
+    async def check(self) -> None:
+        """Raise `ConfigurationError` if Slack refuses a token. A Slack that is down is no reason not to start."""
+        try:
+            await self.app.client.auth_test()
+        except SlackApiError as error:
+            if error.response.get("error") in _BAD_TOKEN:
+                raise ConfigurationError(
+                    f"Slack refuses SLACK_BOT_TOKEN ({error.response['error']}). Copy the bot token again from "
+                    "OAuth & Permissions of the Slack app."
+                ) from None
+            log.warning("Slack does not answer yet: %s", error.response.get("error"))
+        except (OSError, TimeoutError, ValueError) as error:
+            log.warning("Slack cannot be reached yet: %s", error)
+            return
+        if self.tokens.app is None:
+            return
+        try:
+            await self.app.client.apps_connections_open(app_token=self.tokens.app)
+        except SlackApiError as error:
+            if error.response.get("error") in _BAD_TOKEN | {"not_allowed_token_type", "missing_scope"}:
+                raise ConfigurationError(
+                    f"Slack refuses SLACK_APP_TOKEN ({error.response['error']}). Make an app-level token with the "
+                    "scope connections:write under Basic Information of the Slack app."
+                ) from None
+        except (OSError, TimeoutError, ValueError):
+            return
+
+    async def start(self) -> None:
+        """Begin to listen and to publish; returns when Slack is connected, or after a few seconds without it."""
+        self._running = [
+            asyncio.create_task(self.publisher.run(), name="publisher"),
+            asyncio.create_task(self.home.run(), name="home"),
+        ]
+        self.work.begin(self._warm())
+        if self.socket and not await self.socket.start():
+            log.warning("no connection to Slack yet; it is tried on")
+
+    async def stop(self) -> None:
+        """Stop listening, finish what people asked for, show what is true now, and close."""
+        if self.socket:
+            await self.socket.stop()
+        await self.work.drain(within=3.0)
+        await self.publisher.stop()
+        for running in self._running:
+            running.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def http_handler(self) -> Callable[[Request], Awaitable[Response]] | None:
+        """What answers Slack's deliveries in HTTP mode; it verifies the signature over the raw bytes."""
+        if self.socket is not None:
+            return None
+        from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+
+        handler = AsyncSlackRequestHandler(self.app)
+
+        async def handle(request: Request) -> Response:
+            answer: Response = await handler.handle(request)
+            return answer
+
+        return handle
+
+    async def tell_admins(self, text: str, *, detail: str = "") -> None:
+        """Say something in the admin channel. Best effort: Slack may be down, and the log has it anyway."""
+        channel = self.catalogs.current().admin_channel
+        if channel is None:
+            return
+        message = answers.notice(text, detail)
+        try:
+            await self.app.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
+        except (SlackApiError, OSError, TimeoutError) as error:
+            log.warning("the admin channel could not be told: %s", error)
+
+    async def _warm(self) -> None:
+        """Read the groups before the first person waits for them."""
+        try:
+            await self.identity.warm()
+        except RequestRefused:
+            log.info("the user groups cannot be read yet")

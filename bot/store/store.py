@@ -1,0 +1,124 @@
+"""The open store: every repository of one process, and the certainty that no other process has the same name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bot.domain.errors import ConfigurationError
+from bot.store.deployments import StoredDeployments
+from bot.store.engine import Database
+from bot.store.inbox import StoredInbox
+from bot.store.leases import StoredLeases
+from bot.store.messages import StoredMessages
+from bot.store.migrations import migrate
+from bot.store.releases import StoredReleases
+from bot.store.revisions import StoredCatalogRevisions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_PATIENCE = 3.0
+"""Seconds that a process which is just ending may still hold the name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Everything that is kept, behind the protocols of `bot.ports`."""
+
+    database: Database
+    deployments: StoredDeployments
+    releases: StoredReleases
+    messages: StoredMessages
+    inbox: StoredInbox
+    leases: StoredLeases
+    revisions: StoredCatalogRevisions
+
+    @property
+    def shared(self) -> bool:
+        """Whether other replicas may write to the same database."""
+        return self.database.dialect == "postgresql"
+
+    @property
+    def durable_url(self) -> str:
+        """Where the durable workflows are kept: beside our file, or in a schema of their own."""
+        if self.database.address.path is not None:
+            return f"sqlite:///{self.database.address.path.with_suffix('.workflows.sqlite')}"
+        return self.database.address.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def ping(self) -> None:
+        """Raise `StoreError` unless the database answers."""
+        await self.database.ping()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, url: str, *, replica: str) -> AsyncIterator[Store]:
+        """The store, migrated to this build's schema, until the block is left.
+
+        Raises `ConfigurationError` when another live process uses the same file, or the same ``replica`` name in the
+        same database: two processes that resume the same workflows would both act on them.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            database = await stack.enter_async_context(await Database.open(url))
+            await stack.enter_async_context(_alone(database, replica))
+            await migrate(database)
+            yield cls(
+                database=database,
+                deployments=StoredDeployments(database),
+                releases=StoredReleases(database),
+                messages=StoredMessages(database),
+                inbox=StoredInbox(database),
+                leases=StoredLeases(database),
+                revisions=StoredCatalogRevisions(database),
+            )
+
+
+@contextlib.asynccontextmanager
+async def _alone(database: Database, replica: str) -> AsyncIterator[None]:
+    """Hold the name. The holder's death gives it back at once, however it dies."""
+    path = database.address.path
+    if path is not None:
+        with path.with_suffix(".lock").open("a") as lock:
+            try:
+                await _patiently(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise ConfigurationError(
+                    f"Another bot is using {path}. Stop it first, or use PostgreSQL to run several."
+                ) from None
+            yield
+        return
+    # A connection of its own: the lock lasts as long as the session does.
+    engine = create_async_engine(database.address.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        for _ in range(int(_PATIENCE / 0.1)):
+            if await _take(connection, replica):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise ConfigurationError(
+                f"Another replica is running under the name {replica}. Give this one another EXECUTOR_ID."
+            )
+        yield
+
+
+async def _take(connection: AsyncConnection, replica: str) -> bool:
+    statement = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+    found = await connection.execute(statement, {"name": f"deployment-architect:{replica}"})
+    return bool(found.scalar_one())
+
+
+async def _patiently(attempt: Callable[[], None]) -> None:
+    for _ in range(int(_PATIENCE / 0.1)):
+        with contextlib.suppress(BlockingIOError):
+            attempt()
+            return
+        await asyncio.sleep(0.1)
+    attempt()

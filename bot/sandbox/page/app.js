@@ -6,10 +6,9 @@ import { h } from "./dom.js";
 import { Faults } from "./faults.js";
 import { showHelp } from "./help.js";
 import { Home } from "./home.js";
-import { icon } from "./icon.js";
+import { iconButton } from "./iconbutton.js";
 import { Modal } from "./modal.js";
 import { isDirect } from "./names.js";
-import { outgoing } from "./outgoing.js";
 import { ReadMarks } from "./readmarks.js";
 import { DIRECT, HOME, address, become, read } from "./route.js";
 import { Sidebar } from "./sidebar.js";
@@ -37,9 +36,9 @@ export class App {
     this.stage = h("div", { class: "stage" });
     this.side = h("div", { class: "side", hidden: true });
     this.main = h("main", { class: "main" }, h("header", { class: "pane-head" },
-      h("a", { class: "button button-icon quiet only-phone", href: "#", "aria-label": "Back to channels", onclick: (event) => { event.preventDefault(); this.show("list"); } }, icon("back")),
+      iconButton("back", "Back to channels", () => this.show("list"), { className: "only-phone" }),
       h("div", { class: "pane-title" }, this.title, this.topic), this.faults.chips, this.faults.button,
-      h("button", { class: "button button-icon quiet not-phone", type: "button", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (Ctrl /)", onclick: showHelp }, icon("keys")),
+      iconButton("keys", "Keyboard shortcuts (Ctrl /)", showHelp, { className: "not-phone" }),
       themeButton()), this.stage);
     this.shell = h("div", { class: "shell", dataset: { pane: "main" } }, this.sidebar.node, this.main, this.side);
     root.replaceChildren(this.shell, this.modal.node, this.toasts.node, this.announcer.node);
@@ -66,30 +65,28 @@ export class App {
     this.store = new Store();
     this.marks = new ReadMarks(this.store);
     this.shown = null;
-    for (const kind of ["snapshot", "message", "modal", "home", "bot", "fault", "channels"]) {
-      this.store.addEventListener(kind, ({ detail }) => this[`on_${kind}`](detail));
+    for (const kind of ["Snapshot", "Message", "Modal", "Home", "Bot", "Fault", "Stranger", "Toast"]) {
+      this.store.addEventListener(kind.toLowerCase(), ({ detail }) => this[`on${kind}`](detail));
     }
-    this.store.addEventListener("toast", ({ detail }) => this.toasts.show(detail.text, detail));
     this.wire = new Wire(person, {
       snapshot: (state) => this.store.load(state),
       event: (event) => this.store.apply(event),
       online: (online) => { this.online = online; this.drawSidebar(); },
-      refused: (message) => this.toasts.show(`This workspace cannot be opened as ${person}: ${message}`, { error: true }),
+      refused: (why) => this.toasts.show(`The workspace cannot be opened as ${person}: ${why}`, { error: true }),
     });
   }
 
-  on_snapshot() {
-    const drafts = this.shown?.conversation?.composer.text;
-    const focused = document.activeElement?.matches?.(".composer-input");
-    this.shown = null;
-    this.faults.update(this.store.faults);
+  /** The first one draws the place; later ones, after a lost connection, bring what is drawn up to date. */
+  onSnapshot() {
+    this.onFault();
     this.open(read());
-    if (drafts) this.shown.conversation.composer.text = drafts;
-    if (focused) this.shown?.conversation?.composer.focus();
-    this.on_modal();
+    this.shown.conversation?.update();
+    this.shown.thread?.update();
+    this.onHome();
+    this.onModal();
   }
 
-  on_message({ channel, message, fresh, gone }) {
+  onMessage({ channel, message, fresh, gone }) {
     const { conversation, thread } = this.shown ?? {};
     if (conversation?.channel.id === channel) {
       conversation.update();
@@ -100,15 +97,18 @@ export class App {
     this.drawSidebar();
   }
 
-  on_modal() { this.modal.update(this.store.modal, this.store.names); }
+  onModal() { this.modal.update(this.store.modal, this.store.names); }
 
-  on_home() { this.shown?.home?.update(this.store.home, this.store.names); }
+  onHome() { this.shown?.home?.update(this.store.home, this.store.names); }
 
-  on_bot() { this.drawSidebar(); }
+  onBot() { this.drawSidebar(); }
 
-  on_channels() { this.on_snapshot(); }
+  /** Something happened in a conversation that was not there before: take stock of all of them. */
+  onStranger() { void this.wire.renew(); }
 
-  on_fault() { this.faults.update(this.store.faults); }
+  onToast({ text, error }) { this.toasts.show(inWords(text), { error }); }
+
+  onFault() { this.faults.update(this.store.faults); }
 
   // --- places
 
@@ -120,9 +120,11 @@ export class App {
       unread: this.marks.unread(channel.id), section: "Channels",
     }));
     const direct = this.direct();
+    const section = store.names.bot.name;
+    const unread = direct ? this.marks.unread(direct.id) : 0;
     return [...channels,
-      { key: HOME, href: address(HOME), label: "Home", icon: "home", unread: 0, section: store.names.bot.name },
-      { key: DIRECT, href: address(DIRECT), label: "Messages", icon: "chat", unread: direct ? this.marks.unread(direct.id) : 0, section: store.names.bot.name }];
+      { key: HOME, href: address(HOME), label: "Home", icon: "home", unread: 0, section },
+      { key: DIRECT, href: address(DIRECT), label: "Messages", icon: "chat", unread, section }];
   }
 
   direct() { return this.store.channels.find(isDirect); }
@@ -158,20 +160,29 @@ export class App {
   }
 
   openChannel(channel) {
-    if (!channel) return this.stage.replaceChildren(h("div", { class: "empty" }, h("h2", {}, "No channels"), h("p", {}, "This person is in no channel.")));
-    if (this.shown?.key !== channel.key) {
+    if (!channel) {
+      const words = [h("h2", {}, "No channels"), h("p", {}, "This person is in no channel.")];
+      return this.stage.replaceChildren(h("div", { class: "empty" }, words));
+    }
+    if (this.shown?.key !== channel.key || this.shown.conversation.channel.id !== channel.id) {
       this.leave();
-      const main = channel.name === "deployments" || this.store.channels[0]?.id === channel.id;
+      const main = this.store.channels.find((c) => c.has_bot !== false && !isDirect(c))?.id === channel.id;
       const conversation = new Conversation(this.hands(), channel, main);
       this.shown = { key: channel.key, conversation };
       this.stage.replaceChildren(conversation.node);
       conversation.update();
       conversation.timeline.toBottom();
       this.marks.mark(channel.id);
-      if (matchMedia("(hover: hover)").matches && !this.sidebar.node.contains(document.activeElement)) conversation.composer.focus();
+      const walking = this.sidebar.node.contains(document.activeElement);
+      if (matchMedia("(hover: hover)").matches && !walking) conversation.composer.focus();
     }
     this.headline(channel.title, channel.topic || "");
-    return this.show("main");
+    this.show("main");
+    // The first look at the direct conversation makes it.
+    if (channel.key === DIRECT && !this.direct()) {
+      void this.perform({ kind: "home", tab: "messages" }).then(() => this.wire.renew());
+    }
+    return undefined;
   }
 
   openSide(root) {
@@ -219,7 +230,8 @@ export class App {
   hands() {
     return {
       store: this.store, marks: this.marks, perform: (body) => this.perform(body),
-      say: (channel, text, thread) => this.say(channel, text, thread), hints: (text, signal) => this.wire.hints(text, signal),
+      say: (channel, text, thread) => this.say(channel, text, thread),
+      hints: (text, signal) => this.wire.hints(text, signal),
       openThread: (ts) => { location.hash = address(this.shown.key, ts); },
       closeThread: () => this.closeThread(),
       dismiss: (message) => this.store.drop(this.shown.conversation.channel.id, message.ts),
@@ -231,7 +243,7 @@ export class App {
   async perform(body) {
     const answer = await this.wire.act(body);
     if (!answer.ok && !answer.errors) {
-      this.toasts.show(explain(answer.error, body, this.store.names.bot.name), { error: true });
+      this.toasts.show(inWords(answer.error), { error: true });
     }
     return answer;
   }
@@ -239,10 +251,11 @@ export class App {
   async say(channel, text, thread = null) {
     if (text.startsWith("/") && !thread) return this.perform({ kind: "command", channel, text });
     if (text.startsWith("/")) {
-      this.toasts.show(`Commands do not work in threads. Mention @${this.store.names.bot.name} instead.`, { error: true });
+      const { name } = this.store.names.bot;
+      this.toasts.show(`Commands do not work in threads. Mention @${name} instead.`, { error: true });
       return { ok: false };
     }
-    return this.perform({ kind: "say", channel, text: outgoing(text, this.store.names), ...(thread ? { thread_ts: thread } : {}) });
+    return this.perform({ kind: "say", channel, text, ...(thread ? { thread_ts: thread } : {}) });
   }
 
   async attach(channel, file) {
@@ -277,10 +290,11 @@ export class App {
     if (event.altKey && event.shiftKey && /^Digit[1-9]$/.test(event.code)) {
       const person = this.store.names?.humans()[Number(event.code.slice(5)) - 1];
       if (person) this.become(person.id);
-    } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) this.neighbour(event.key === "ArrowDown" ? 1 : -1);
+    } else if (event.altKey && event.key === "ArrowUp") this.neighbour(-1);
+    else if (event.altKey && event.key === "ArrowDown") this.neighbour(1);
     else if (event.ctrlKey && event.key === "/") showHelp();
     else if (event.key === "Escape" && this.shown?.thread) this.closeThread();
-    else if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && this.shown?.conversation) this.shown.conversation.composer.type("/");
+    else if (event.key === "/" && !typing && !event.metaKey) this.shown?.conversation?.composer.type("/");
     else return;
     event.preventDefault();
   }
@@ -292,16 +306,13 @@ export class App {
   }
 }
 
-const WORDS = {
-  dispatch_failed: "is not connected, so nothing was delivered",
-  operation_timeout: "did not answer within three seconds",
-  dispatch_unknown_error: "answered with an error",
-  app_not_connected: "is not connected, so nothing was delivered",
+const MEANING = {
+  dispatch_failed: "The bot is not connected, so nothing was delivered.",
+  operation_timeout: "The bot did not answer within three seconds.",
 };
 
-/** One sentence a person can use: what did not work and why, with Slack's own word for it. */
-function explain(error = "unknown_error", body, bot) {
-  const what = body.kind === "command" ? body.text.split(/\s/, 1)[0] : { say: "Your message", submit: "The form", suggest: "The list" }[body.kind] ?? "That";
-  const why = Object.hasOwn(WORDS, error) ? `${bot} ${WORDS[error]}` : String(error).replaceAll("_", " ");
-  return `${what} did not work: ${why}${Object.hasOwn(WORDS, error) ? ` (${error})` : ""}.`;
+/** An error of the workspace, with what Slack's own word for it means. */
+function inWords(error = "That did not work") {
+  const known = Object.keys(MEANING).find((word) => error.includes(word));
+  return known ? `${error}. ${MEANING[known]}` : error;
 }

@@ -13,7 +13,8 @@ const DRAW = {
   header: (block) => h("div", { class: "header", role: "heading", "aria-level": "3" }, plainText(block.text)),
   section, context, actions, input,
   divider: () => h("hr", { class: "divider" }),
-  image: (block) => h("figure", { class: "figure" }, block.title && h("figcaption", {}, plainText(block.title)), image(block, "picture")),
+  image: (block) => h("figure", { class: "figure" },
+    block.title && h("figcaption", {}, plainText(block.title)), image(block, "picture")),
   rich_text: (block, { names }) => richText(block, names),
   markdown: (block) => markdown(block.text),
   plan: (block, { names }) => plan(block, names),
@@ -27,33 +28,41 @@ const DRAW = {
 export function drawBlock(block, surface, error = null) {
   const draw = Object.hasOwn(DRAW, block?.type) ? DRAW[block.type] : null;
   const body = draw ? draw(block, surface, error) : unknown(block);
-  return h("div", { class: `block block-${draw ? block.type : "unknown"}`, dataset: { blockId: block?.block_id ?? "" } }, body);
+  const kind = draw ? block.type : "unknown";
+  return h("div", { class: `block block-${kind}`, dataset: { blockId: block?.block_id ?? "" } }, body);
 }
 
 function section(block, surface) {
-  const fields = (block.fields ?? []).map((field) => h("div", { class: "section-field" }, textObject(field, surface.names)));
+  const { names } = surface;
+  const fields = (block.fields ?? []).map((field) => h("div", { class: "section-field" }, textObject(field, names)));
   return h("div", { class: block.accessory ? "section with-accessory" : "section" },
-    h("div", { class: "section-main" }, block.text && h("div", { class: "text" }, textObject(block.text, surface.names)),
+    h("div", { class: "section-main" }, block.text && h("div", { class: "text" }, textObject(block.text, names)),
       fields.length > 0 && h("div", { class: "section-fields" }, fields)),
-    block.accessory && h("div", { class: `accessory accessory-${block.accessory.type === "image" ? "image" : "control"}` },
+    block.accessory && h("div", { class: block.accessory.type === "image" ? "accessory accessory-image" : "accessory" },
       element(block.accessory, { surface, blockId: block.block_id })));
 }
 
-const context = (block, surface) => h("div", { class: "context" },
+function context(block, surface) {
+  return h("div", { class: "context" },
   (block.elements ?? []).map((part) => element(part, { surface, blockId: block.block_id })));
+}
 
-const actions = (block, surface) => h("div", { class: "actions", role: "group", "aria-label": "Actions" },
+function actions(block, surface) {
+  return h("div", { class: "actions", role: "group", "aria-label": "Actions" },
   (block.elements ?? []).map((part) => element(part, { surface, blockId: block.block_id })));
+}
 
 function input(block, surface, error) {
   const id = uid("field");
   const label = block.label?.text ?? "";
+  const notes = [error && `${id}-error`, block.hint && `${id}-hint`].filter(Boolean).join(" ");
   const place = {
     surface, blockId: block.block_id, inInput: true, dispatch: block.dispatch_action === true, label,
-    required: !block.optional, describedBy: [error && `${id}-error`, block.hint && `${id}-hint`].filter(Boolean).join(" ") || null,
+    required: !block.optional, describedBy: notes || null,
   };
   return h("div", { class: error ? "input has-error" : "input" },
-    h("div", { class: "input-label" }, plainText(block.label), block.optional && h("span", { class: "optional" }, "optional")),
+    h("div", { class: "input-label" }, plainText(block.label),
+      block.optional && h("span", { class: "optional" }, "optional")),
     element(block.element ?? {}, place),
     error && h("div", { class: "input-error", id: `${id}-error`, role: "alert" }, icon("alert", 14), error),
     block.hint && h("div", { class: "input-hint", id: `${id}-hint` }, plainText(block.hint)));
@@ -69,4 +78,4 @@ function alert(block, { names }) {
 }
 
 const unknown = (block) => h("div", { class: "unknown" },
-  h("strong", {}, String(block?.type ?? "block")), " blocks are not drawn in this workspace. Slack itself would show it.");
+  h("strong", {}, String(block?.type ?? "block")), " blocks are not drawn here. Slack itself would show it.");

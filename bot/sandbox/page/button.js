@@ -21,8 +21,8 @@ export function button(spec, { surface, blockId }) {
   let node;
   if (spec.url && safeUrl(spec.url)) {
     // A link button opens its address and still tells the app, which must acknowledge it.
-    node = h("a", { ...shared, href: spec.url, target: "_blank", rel: "noopener noreferrer", onclick: () => void press() },
-      words, h("span", { class: "sr-only" }, " (opens a new tab)"));
+    const away = { href: spec.url, target: "_blank", rel: "noopener noreferrer", onclick: () => void press() };
+    node = h("a", { ...shared, ...away }, words, h("span", { class: "sr-only" }, " (opens a new tab)"));
   } else node = h("button", { ...shared, type: "button", onclick: press }, words);
   return node;
 }
@@ -46,10 +46,12 @@ export function overflow(spec, { surface, blockId }) {
   const node = h("button", {
     class: "button button-icon", type: "button", "aria-haspopup": "menu", "aria-expanded": "false",
     "aria-label": "More actions", dataset: { action: spec.action_id ?? "", block: blockId ?? "" },
-    onclick: () => openMenu(node, (spec.options ?? []).map((option) => ({
-      label: plainText(option.text), detail: option.description && plainText(option.description), run: () => choose(option),
-    })), { label: "More actions", align: "end" }),
+    onclick: () => openMenu(node, (spec.options ?? []).map(item), { label: "More actions", align: "end" }),
   }, icon("dots"));
+  const item = (option) => ({
+    label: plainText(option.text), detail: option.description && plainText(option.description),
+    run: () => choose(option),
+  });
   const choose = async (option) => {
     if (option.url && safeUrl(option.url)) window.open(safeUrl(option.url), "_blank", "noopener");
     if (spec.confirm && !(await confirmed(spec.confirm, surface.names))) return;

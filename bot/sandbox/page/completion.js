@@ -11,7 +11,7 @@ export class Completion {
     Object.assign(this, { context, accept });
     this.id = uid("completion");
     this.usage = h("div", { class: "completion-usage" });
-    this.options = h("div", { class: "completion-options", role: "listbox", id: this.id, "aria-label": "Suggestions" });
+    this.options = h("div", { role: "listbox", id: this.id, "aria-label": "Suggestions" });
     this.node = h("div", { class: "completion", hidden: true }, this.usage, this.options);
     this.entries = [];
     this.active = -1;
@@ -46,7 +46,8 @@ export class Completion {
         this.request = new AbortController();
         const { signal } = this.request;
         const answer = await this.context.hints(before, signal);
-        if (!signal.aborted) this.show(this.arguments(answer), caret - /\S*$/.exec(before)[0].length, caret, { command });
+        const word_ = /\S*$/.exec(before)[0];
+        if (!signal.aborted) this.show(this.arguments(answer), caret - word_.length, caret, { command });
         resolve();
       }, PAUSE);
     });
@@ -57,7 +58,9 @@ export class Completion {
     const { names } = this.context;
     return [names.bot, ...names.humans()]
       .filter((p) => p.name.toLowerCase().startsWith(wanted) || (p.handle ?? "").toLowerCase().startsWith(wanted))
-      .map((p) => ({ words: `@${p.name} `, title: p.name, detail: p.bot ? "app" : `@${p.handle}`, face: avatar(p, "s") }));
+      .map((p) => ({
+        words: `@${p.name} `, title: p.name, detail: p.bot ? "app" : `@${p.handle}`, face: avatar(p, "s"),
+      }));
   }
 
   channels(query) {
@@ -66,24 +69,26 @@ export class Completion {
   }
 
   arguments(answer) {
-    const list = Array.isArray(answer) ? answer : answer.hints ?? answer.options ?? [];
-    return list.slice(0, 12).map((hint) => {
-      const text = typeof hint === "string" ? hint : hint.text ?? hint.value ?? "";
-      return { words: `${text} `, title: hint.label ?? text, detail: hint.description ?? hint.detail ?? "" };
-    });
+    const list = answer.hints ?? [];
+    return list.slice(0, 12).map((hint) => ({
+      words: `${hint.text} `, title: hint.label ?? hint.text, detail: hint.description ?? hint.detail ?? "",
+      whole: hint.text.startsWith("/"), // the whole line, not only its last word
+    }));
   }
 
   show(entries, from, to, { eager = false, command = null } = {}) {
     if (entries.length === 0 && !command) return this.close();
     Object.assign(this, { entries, from, to });
     this.active = -1;
-    this.usage.replaceChildren(...(command ? [h("strong", {}, command.command), " ", command.usage_hint || command.description || ""] : []));
+    const hint = command && (command.usage_hint || command.description || "");
+    this.usage.replaceChildren(...(command ? [h("strong", {}, command.command), " ", hint] : []));
     this.usage.hidden = !command;
     this.options.replaceChildren(...entries.map((entry, index) => h("div", {
       class: "completion-option", role: "option", id: `${this.id}-${index}`, "aria-selected": "false",
       onmousedown: (event) => { event.preventDefault(); this.take(index); },
     }, entry.face, h("span", { class: "completion-title" }, entry.title),
-    entry.usage && h("span", { class: "completion-hint" }, entry.usage), entry.detail && h("span", { class: "completion-detail" }, entry.detail))));
+    entry.usage && h("span", { class: "completion-hint" }, entry.usage),
+    entry.detail && h("span", { class: "completion-detail" }, entry.detail))));
     this.node.hidden = false;
     if (eager) this.mark(0);
     return undefined;
@@ -105,7 +110,7 @@ export class Completion {
   take(index = Math.max(0, this.active)) {
     const entry = this.entries[index];
     if (!entry) return false;
-    this.accept(this.from, this.to, entry.words);
+    this.accept(entry.whole ? 0 : this.from, this.to, entry.words);
     return true;
   }
 

@@ -3,6 +3,7 @@
 import { Completion } from "./completion.js";
 import { h, uid } from "./dom.js";
 import { icon } from "./icon.js";
+import { iconButton } from "./iconbutton.js";
 
 export class Composer {
   /** send(text) -> {ok}; history: History; context: what Completion needs; attach: shows the file button. */
@@ -16,11 +17,11 @@ export class Composer {
       enterkeyhint: "send", oninput: () => { this.history.stop(); this.changed(); },
       onkeydown: (event) => this.key(event), onblur: () => { this.completion.close(); this.sync(); },
     });
-    this.button = h("button", { class: "send", type: "button", "aria-label": "Send", title: "Send", onclick: () => void this.submit() }, icon("send"));
-    const picker = attach && h("input", { type: "file", hidden: true, onchange: () => { attach(picker.files[0]); picker.value = ""; } });
-    const clip = attach && h("button", { class: "button button-icon quiet", type: "button", "aria-label": "Attach a file", title: "Attach a file", onclick: () => picker.click() }, icon("attach"));
+    this.button = h("button", {
+      class: "send", type: "button", "aria-label": "Send", title: "Send", onclick: () => void this.submit(),
+    }, icon("send"));
     this.node = h("div", { class: "composer" }, this.completion.node,
-      h("div", { class: "composer-box" }, clip, picker, this.input, this.button),
+      h("div", { class: "composer-box" }, attach && clip(attach), this.input, this.button),
       h("div", { class: "composer-hint", id: hintId }, hint));
     this.fit();
   }
@@ -65,6 +66,7 @@ export class Composer {
   }
 
   fit() {
+    if (!this.input.isConnected) return; // has no height to measure yet
     this.input.style.height = "auto";
     this.input.style.height = `${Math.min(this.input.scrollHeight, 180)}px`;
   }
@@ -110,4 +112,12 @@ export class Composer {
     if (!answer?.ok && this.text === "") this.text = text; // nothing typed is lost
     this.sync();
   }
+}
+
+/** The button that picks a file. */
+function clip(attach) {
+  const picker = h("input", {
+    type: "file", hidden: true, onchange: () => { attach(picker.files[0]); picker.value = ""; },
+  });
+  return [picker, iconButton("attach", "Attach a file", () => picker.click())];
 }

@@ -6,11 +6,13 @@ import { textObject } from "./mrkdwn.js";
 /** Resolves true when the person confirms; Escape and the other button mean no. */
 export function confirmed(confirm, names) {
   const id = uid("confirm");
-  const deny = h("button", { class: "button", type: "button", value: "" }, textObject(confirm.deny ?? plain("Cancel"), names));
+  const deny = h("button", { class: "button", type: "button" }, textObject(confirm.deny ?? plain("Cancel"), names));
   const agree = h("button", {
     class: confirm.style === "danger" ? "button button-danger solid" : "button button-primary", type: "button",
   }, textObject(confirm.confirm ?? plain("Yes"), names));
-  const dialog = h("dialog", { class: "dialog confirm", role: "alertdialog", "aria-labelledby": id, "aria-describedby": `${id}-text` },
+  const dialog = h("dialog", {
+    class: "dialog confirm", role: "alertdialog", "aria-labelledby": id, "aria-describedby": `${id}-text`,
+  },
     h("h2", { class: "dialog-title", id }, textObject(confirm.title ?? plain("Are you sure?"), names)),
     h("div", { class: "dialog-text", id: `${id}-text` }, textObject(confirm.text, names)),
     h("div", { class: "dialog-buttons" }, deny, agree));

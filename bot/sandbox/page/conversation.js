@@ -23,7 +23,8 @@ export class Conversation {
     this.timeline = new Timeline({
       label: `Messages in ${channel.title}`, channel: channel.id,
       context: { names, perform: app.perform, openThread: app.openThread, dismiss: app.dismiss },
-      top: welcome(channel, names, { main, type: (words) => this.composer.type(words) }), mark: app.marks.at(channel.id),
+      top: welcome(channel, names, { main, type: (words) => this.composer.type(words) }),
+      mark: app.marks.at(channel.id),
     });
     this.node = h("div", { class: "conversation" }, this.timeline.node, this.composer.node);
   }

@@ -4,7 +4,7 @@ import { button, overflow } from "./button.js";
 import { choices } from "./choices.js";
 import { h } from "./dom.js";
 import { picker } from "./picker.js";
-import { plainText, textObject } from "./mrkdwn.js";
+import { textObject } from "./mrkdwn.js";
 import { select } from "./select.js";
 import { textInput } from "./textinput.js";
 
@@ -18,7 +18,7 @@ const KINDS = {
 export function element(spec, place) {
   const { names } = place.surface;
   if (spec.type === "image") return image(spec);
-  if (spec.type === "mrkdwn" || spec.type === "plain_text") return h("span", { class: "text" }, textObject(spec, names));
+  if (["mrkdwn", "plain_text"].includes(spec.type)) return h("span", { class: "text" }, textObject(spec, names));
   if (/_select$/.test(spec.type)) return select(spec, place);
   const draw = Object.hasOwn(KINDS, spec.type) ? KINDS[spec.type] : null;
   return draw ? draw(spec, place) : h("span", { class: "unknown" }, `Element not shown here: ${spec.type}`);
@@ -26,9 +26,10 @@ export function element(spec, place) {
 
 /** An image of any block; where it cannot be loaded its description takes its place. */
 export function image(spec, className = "thumb") {
-  const url = spec.image_url ?? (spec.slack_file?.id ? `/sandbox/files/${encodeURIComponent(spec.slack_file.id)}` : spec.slack_file?.url);
-  const picture = h("img", { class: className, src: url, alt: spec.alt_text ?? "", loading: "lazy" });
-  picture.addEventListener("error", () =>
-    picture.replaceWith(h("span", { class: "image-missing" }, plainText({ text: spec.alt_text || "Image not available" }))));
+  const { id, url } = spec.slack_file ?? {};
+  const src = spec.image_url ?? (id ? `/sandbox/files/${encodeURIComponent(id)}` : url);
+  const picture = h("img", { class: className, src, alt: spec.alt_text ?? "", loading: "lazy" });
+  const instead = () => h("span", { class: "image-missing" }, spec.alt_text || "Image not available");
+  picture.addEventListener("error", () => picture.replaceWith(instead()));
   return picture;
 }

@@ -26,5 +26,6 @@ const NAMES = {
 export function emoji(name) {
   const character = Object.hasOwn(NAMES, name) ? NAMES[name] : null;
   if (!character) return null;
-  return h("span", { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:` }, character);
+  const words = { "aria-label": name.replaceAll("_", " "), title: `:${name}:` };
+  return h("span", { class: "emoji", role: "img", ...words }, character);
 }

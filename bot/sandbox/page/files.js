@@ -15,13 +15,16 @@ function file(item) {
   const type = item.mimetype ?? "";
   const bar = h("div", { class: "file-bar" }, icon("file"),
     h("span", { class: "file-name" }, name), h("span", { class: "file-size" }, size(item.size)),
-    h("a", { class: "button button-icon quiet", href: address(item), download: item.name ?? "", "aria-label": `Download ${name}`, title: "Download" },
-      icon("download")));
+    h("a", {
+      class: "button button-icon quiet", href: address(item), download: item.name ?? "", title: "Download",
+      "aria-label": `Download ${name}`,
+    }, icon("download")));
   if (/^image\/(png|jpe?g|gif|webp|svg\+xml)$/.test(type)) {
     return h("figure", { class: "file" }, bar,
       h("img", { class: "picture", src: address(item), alt: item.alt_txt || name, loading: "lazy" }));
   }
-  if ((/^text\/|json|yaml|xml|javascript/.test(type) || /\.(log|txt|ya?ml|json|md)$/.test(item.name ?? "")) && (item.size ?? 0) <= LARGEST_PREVIEW) {
+  const text = /^text\/|json|yaml|xml|javascript/.test(type) || /\.(log|txt|ya?ml|json|md)$/.test(item.name ?? "");
+  if (text && (item.size ?? 0) <= LARGEST_PREVIEW) {
     return h("div", { class: "file" }, bar, preview(item));
   }
   return h("div", { class: "file" }, bar);
@@ -30,7 +33,7 @@ function file(item) {
 function preview(item) {
   const body = h("pre", { class: "pre file-text", tabindex: "0" }, "Loading…");
   const more = h("button", { class: "link-button file-more", type: "button", hidden: true, "aria-expanded": "false" });
-  void fetch(address(item)).then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error(String(answer.status))))).then((text) => {
+  void read(item).then((text) => {
     const lines = text.replace(/\n$/, "").split("\n");
     const short = lines.slice(0, PREVIEW_LINES).join("\n");
     const show = (open) => {
@@ -43,6 +46,12 @@ function preview(item) {
     show(false);
   }).catch(() => { body.textContent = "No preview; download it to read it."; });
   return [body, more];
+}
+
+async function read(item) {
+  const answer = await fetch(address(item));
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.text();
 }
 
 function size(bytes) {

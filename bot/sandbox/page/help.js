@@ -3,9 +3,15 @@
 import { h } from "./dom.js";
 
 const KEYS = [
-  ["/", "Start a command from anywhere"], ["Tab", "Take the suggestion"], ["↑", "What you sent before (in an empty field)"],
-  ["Shift Enter", "New line"], ["Esc", "Close the list, the thread or the dialog"], ["Alt ⇧ 1 – 9", "Become another person"],
-  ["Alt ↑ / Alt ↓", "Previous or next conversation"], ["↑ / ↓", "From message to message (in the list)"], ["Ctrl /", "This list"],
+  ["/", "Start a command from anywhere"],
+  ["Tab", "Take the suggestion"],
+  ["↑", "What you sent before (in an empty field)"],
+  ["Shift Enter", "New line"],
+  ["Esc", "Close the list, the thread or the dialog"],
+  ["Alt ⇧ 1 – 9", "Become another person"],
+  ["Alt ↑ / Alt ↓", "Previous or next conversation"],
+  ["↑ / ↓", "From message to message (in the list)"],
+  ["Ctrl /", "This list"],
 ];
 
 export function showHelp() {

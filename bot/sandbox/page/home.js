@@ -21,7 +21,8 @@ export class Home {
     }
     if (this.id !== view.id) {
       this.id = view.id;
-      this.list = new BlockList(new Surface({ container: { type: "view", view_id: view.id }, names, perform: this.perform }));
+      const container = { type: "view", view_id: view.id };
+      this.list = new BlockList(new Surface({ container, names, perform: this.perform }));
       this.page.replaceChildren(this.list.node);
     }
     this.list.surface.keepOnly(view.blocks);

@@ -31,7 +31,8 @@ export function markdown(source) {
       out.append(h("pre", { class: "pre", tabindex: "0" }, body.join("\n")));
     } else if ((match = /^(#{1,6})\s+(.*?)\s*#*$/.exec(row))) {
       index += 1;
-      out.append(h("div", { class: `md-heading md-h${match[1].length}`, role: "heading", "aria-level": "4" }, spans(match[2])));
+      const heading = { class: `md-heading md-h${match[1].length}`, role: "heading", "aria-level": "4" };
+      out.append(h("div", heading, spans(match[2])));
     } else if (/^ {0,3}([-*_])(?:\s*\1){2,}\s*$/.test(row)) {
       index += 1;
       out.append(h("hr", { class: "divider" }));

@@ -7,6 +7,7 @@ import { h } from "./dom.js";
 import { emoji } from "./emoji.js";
 import { attachments } from "./files.js";
 import { icon } from "./icon.js";
+import { iconButton } from "./iconbutton.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { Surface } from "./surface.js";
 
@@ -43,23 +44,27 @@ export class MessageView {
 
   drawHead(message, compact) {
     const { names } = this.context;
-    const author = names.person(message.user) ?? { id: message.user, name: message.username ?? "Unknown", bot: message.bot };
+    const author = names.person(message.user) ?? { id: message.user, name: "Unknown", bot: message.bot };
     const name = message.username || author.name;
     const at = dateOf(message.ts);
-    const clock = h("time", { class: "at", datetime: at.toISOString(), title: full(at, names.zone) }, time(at, names.zone));
+    const exact = { class: "at", datetime: at.toISOString(), title: full(at, names.zone) };
+    const clock = h("time", exact, time(at, names.zone));
     this.node.setAttribute("aria-label", `${name}, ${time(at, names.zone)}`);
     this.gutter.replaceChildren(compact ? clock : avatar(message.bot ? null : author));
     if (compact) return this.head.replaceChildren();
-    return this.head.replaceChildren(h("span", { class: "author" }, name), message.bot ? h("span", { class: "badge" }, "APP") : "", clock,
-      message.ephemeral ? h("span", { class: "only-you" }, icon("eye", 14), "Only visible to you") : "");
+    const badge = message.bot && h("span", { class: "badge" }, "APP");
+    const private_ = message.ephemeral && h("span", { class: "only-you" }, icon("eye", 14), "Only visible to you");
+    const parts = [h("span", { class: "author" }, name), badge, clock, this.edited(message), private_];
+    return this.head.replaceChildren(...parts.filter(Boolean));
   }
 
   drawContent(message, before, first) {
     let fresh = [];
-    if (message.blocks?.length) {
+    // What a person typed is shown from its text: their rich_text block carries no formatting of its own.
+    if (message.blocks?.length && (message.bot || message.blocks.some((block) => block.type !== "rich_text"))) {
       if (this.content.firstChild !== this.blocks.node) this.content.replaceChildren(this.blocks.node);
       fresh = this.blocks.update(message.blocks);
-    } else if (first || before.text !== message.text || before.blocks?.length) {
+    } else if (first || before.text !== message.text || this.content.firstChild === this.blocks.node) {
       const text = h("div", { class: "text" }, mrkdwn(message.text, this.context.names));
       this.content.replaceChildren(text);
       fresh = [text];
@@ -71,10 +76,7 @@ export class MessageView {
   drawExtras(message, broadcast) {
     const { names, openThread, dismiss } = this.context;
     const parts = [];
-    if (message.edited) {
-      const at = dateOf(message.edited.ts ?? message.edited);
-      parts.push(h("span", { class: "edited", title: Number.isNaN(at.getTime()) ? null : full(at, names.zone) }, "edited"));
-    }
+    if (message.edited && this.compact) parts.push(this.edited(message));
     if (broadcast) parts.push(h("span", { class: "edited" }, "also sent to the channel"));
     const signature = JSON.stringify(message.files ?? []);
     if (signature !== this.fileSignature) {
@@ -89,9 +91,18 @@ export class MessageView {
     }
     if (message.reply_count > 0 && openThread) parts.push(this.replies(message));
     if (message.ephemeral) {
-      parts.push(h("button", { class: "link-button", type: "button", onclick: () => dismiss(this.message) }, "Dismiss message"));
+      const away = { class: "link-button", type: "button", onclick: () => dismiss(this.message) };
+      parts.push(h("button", away, "Dismiss message"));
     }
     this.extras.replaceChildren(...parts);
+  }
+
+  /** The mark stands beside the time, so that a first edit moves nothing. */
+  edited(message) {
+    if (!message.edited) return "";
+    const at = dateOf(message.edited.ts ?? message.edited);
+    const title = Number.isNaN(at.getTime()) ? null : full(at, this.context.names.zone);
+    return h("span", { class: "edited", title }, "edited");
   }
 
   replies(message) {
@@ -106,9 +117,7 @@ export class MessageView {
 
   toolbar(message) {
     if (!this.context.openThread || message.ephemeral) return null;
-    return h("div", { class: "toolbar" }, h("button", {
-      class: "button button-icon quiet", type: "button", "aria-label": "Reply in thread", title: "Reply in thread",
-      onclick: () => this.context.openThread(this.message.thread_ts ?? this.message.ts),
-    }, icon("reply")));
+    const open = () => this.context.openThread(this.message.thread_ts ?? this.message.ts);
+    return h("div", { class: "toolbar" }, iconButton("reply", "Reply in thread", open));
   }
 }

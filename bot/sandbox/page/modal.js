@@ -3,7 +3,7 @@
 import { BlockList } from "./blocklist.js";
 import { pending } from "./button.js";
 import { h, uid } from "./dom.js";
-import { icon } from "./icon.js";
+import { iconButton } from "./iconbutton.js";
 import { plainText } from "./mrkdwn.js";
 import { Surface } from "./surface.js";
 
@@ -14,13 +14,14 @@ export class Modal {
     this.surfaces = new Map();
     const title = uid("modal-title");
     this.title = h("h2", { class: "dialog-title", id: title });
-    this.back = h("button", { class: "button button-icon quiet", type: "button", "aria-label": "Back", hidden: true, onclick: () => this.leave(false) }, icon("back"));
+    this.back = iconButton("back", "Back", () => this.leave(false), { hidden: true });
     this.body = h("div", { class: "modal-body", tabindex: "-1" });
     this.buttons = h("div", { class: "dialog-buttons" });
-    this.form = h("form", { class: "modal-form", novalidate: true, onsubmit: (event) => { event.preventDefault(); void this.submit(); } },
-      h("header", { class: "modal-head" }, this.back, this.title,
-        h("button", { class: "button button-icon quiet", type: "button", "aria-label": "Close", onclick: () => this.leave(true) }, icon("close"))),
-      this.body, this.buttons);
+    const close = iconButton("close", "Close", () => this.leave(true));
+    const head = h("header", { class: "modal-head" }, this.back, this.title, close);
+    this.form = h("form", {
+      class: "modal-form", novalidate: true, onsubmit: (event) => { event.preventDefault(); void this.submit(); },
+    }, head, this.body, this.buttons);
     this.node = h("dialog", { class: "dialog modal", "aria-labelledby": title }, this.form);
     this.node.addEventListener("cancel", (event) => { event.preventDefault(); this.leave(false); });
     this.node.addEventListener("keydown", (event) => {
@@ -34,11 +35,7 @@ export class Modal {
     if (!view) return this.shut();
     const other = this.view?.id !== view.id;
     this.view = view;
-    if (other) this.errors = {};
-    if (!this.surfaces.has(view.id)) {
-      this.surfaces.set(view.id, new Surface({ container: { type: "view", view_id: view.id }, names, perform: this.actions.perform }));
-    }
-    const surface = this.surfaces.get(view.id);
+    const surface = this.surface(view, names);
     surface.keepOnly(view.blocks ?? []);
     this.title.replaceChildren(plainText(view.title));
     this.back.hidden = !view.previous_view_id;
@@ -47,21 +44,32 @@ export class Modal {
       this.body.replaceChildren(this.list.node);
       this.body.scrollTop = 0;
     }
-    this.list.update(view.blocks ?? [], this.errors);
+    this.list.update(view.blocks ?? [], view.errors ?? {});
     this.drawButtons(view);
     if (!this.node.open) this.node.showModal();
     if (other) this.start();
     return undefined;
   }
 
+  surface(view, names) {
+    if (!this.surfaces.has(view.id)) {
+      const container = { type: "view", view_id: view.id };
+      const surface = new Surface({ container, names, perform: this.actions.perform });
+      surface.values = structuredClone(view.state?.values ?? {});
+      this.surfaces.set(view.id, surface);
+    }
+    return this.surfaces.get(view.id);
+  }
+
   drawButtons(view) {
     const key = JSON.stringify([view.submit, view.close]);
     if (key === this.buttonKey) return;
     this.buttonKey = key;
-    this.submitButton = view.submit ? h("button", { class: "button button-primary", type: "submit" }, plainText(view.submit)) : null;
-    this.buttons.replaceChildren(
-      h("button", { class: "button", type: "button", onclick: () => this.leave(false) }, plainText(view.close ?? { text: view.submit ? "Cancel" : "Close" })),
-      ...(this.submitButton ? [this.submitButton] : []));
+    const submit = { class: "button button-primary", type: "submit" };
+    this.submitButton = view.submit && h("button", submit, plainText(view.submit));
+    const words = view.close ?? { text: view.submit ? "Cancel" : "Close" };
+    const close = h("button", { class: "button", type: "button", onclick: () => this.leave(false) }, plainText(words));
+    this.buttons.replaceChildren(close, ...(this.submitButton ? [this.submitButton] : []));
   }
 
   start() {
@@ -76,8 +84,7 @@ export class Modal {
     const state = this.surfaces.get(view.id).values;
     const answer = await pending(this.submitButton, () => this.actions.submit(view.id, state));
     if (answer === null || this.view?.id !== view.id) return;
-    this.errors = answer.errors ?? {};
-    this.list.update(this.view.blocks ?? [], this.errors);
+    this.list.update(this.view.blocks ?? [], answer.errors ?? {});
     const wrong = this.body.querySelector(".has-error");
     wrong?.scrollIntoView({ block: "nearest" });
     wrong?.querySelector("input, textarea, button")?.focus();

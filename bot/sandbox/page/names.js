@@ -1,15 +1,16 @@
 // Look-ups that rendering needs: people, channels, groups, and who is reading in which zone.
 
 export class Names {
-  constructor(state) {
+  /** Takes what a snapshot says; whoever holds this object sees the news. */
+  load(state) {
     const people = (state.people ?? []).map((person) => ({
       id: person.id, handle: person.name ?? person.id, tz: person.tz, bot: Boolean(person.is_bot ?? person.bot),
       name: person.display_name || person.real_name || person.name || person.id, groups: person.groups ?? [],
     }));
     this.byId = new Map(people.map((person) => [person.id, person]));
-    this.me = typeof state.me === "string" ? state.me : state.me?.id;
-    this.zone = usable(this.byId.get(this.me)?.tz ?? state.me?.tz);
-    this.bot = people.find((person) => person.bot) ?? { id: state.bot?.user_id ?? "U0BOT", name: state.bot?.name ?? "Deployment Architect", bot: true };
+    this.me = state.me;
+    this.zone = usable(this.byId.get(this.me)?.tz);
+    this.bot = { id: state.bot.user_id, name: state.bot.name, bot: true, ...this.byId.get(state.bot.user_id) };
     this.channelList = (state.channels ?? []).filter((channel) => !isDirect(channel));
     this.channelById = new Map((state.channels ?? []).map((channel) => [channel.id, channel]));
     this.groupById = new Map((state.groups ?? []).map((group) => [group.id, group.handle ?? group.name]));

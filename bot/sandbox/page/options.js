@@ -11,10 +11,11 @@ const fromOption = (option, group = "") => ({
 /** [{value, label, detail, group, option}] of options or option_groups as Slack writes them. */
 export const listed = (source) => [
   ...(source.options ?? []).map((option) => fromOption(option)),
-  ...(source.option_groups ?? []).flatMap((group) => (group.options ?? []).map((o) => fromOption(o, group.label?.text ?? ""))),
+  ...(source.option_groups ?? []).flatMap((group) =>
+    (group.options ?? []).map((option) => fromOption(option, group.label?.text ?? ""))),
 ];
 
-/** The behaviour of one select type: {multiple, remote, find(query) -> entries, chosen() -> entries, change(entries)}. */
+/** How one select type behaves: {multiple, remote, find(query) -> entries, chosen() -> entries, change(entries)}. */
 export function selection(spec, surface, blockId) {
   const multiple = spec.type.startsWith("multi_");
   const base = spec.type.replace("multi_", "");
@@ -23,12 +24,15 @@ export function selection(spec, surface, blockId) {
     const remote = base === "external_select";
     return {
       multiple, remote,
-      find: async (query) => (remote ? listed(await surface.suggest(blockId, spec, query)) : matching(listed(spec), query)),
-      chosen: () => (multiple ? state().selected_options : [state().selected_option]).filter(Boolean).map((o) => fromOption(o)),
-      change: (entries) => (multiple ? { selected_options: entries.map((e) => e.option) } : { selected_option: entries[0]?.option ?? null }),
+      find: async (query) =>
+        (remote ? listed(await surface.suggest(blockId, spec, query)) : matching(listed(spec), query)),
+      chosen: () => (multiple ? state().selected_options : [state().selected_option])
+        .filter(Boolean).map((option) => fromOption(option)),
+      change: (entries) => (multiple ? { selected_options: entries.map((e) => e.option) }
+        : { selected_option: entries[0]?.option ?? null }),
     };
   }
-  const name = { users_select: "user", channels_select: "channel", conversations_select: "conversation" }[base] ?? "user";
+  const name = { channels_select: "channel", conversations_select: "conversation" }[base] ?? "user";
   const field = `selected_${name}${multiple ? "s" : ""}`;
   const all = () => (name === "user" ? PEOPLE(surface)
     : name === "channel" ? CHANNELS(surface) : [...CHANNELS(surface), ...PEOPLE(surface)]);

@@ -20,14 +20,16 @@ export function picker(spec, place) {
     return value === null ? "" : moment ? local(value, zone) : value;
   };
   const node = h("input", {
-    class: "field field-narrow", type: input, value: show(), "aria-label": place.label ?? spec.placeholder?.text ?? "Choose",
+    class: "field field-narrow", type: input, value: show(),
+    "aria-label": place.label ?? spec.placeholder?.text ?? "Choose",
     "aria-describedby": place.describedBy, dataset: { action: spec.action_id ?? "" },
     onchange: async () => {
       const value = node.value === "" ? null : moment ? seconds(node.value, zone) : node.value;
       if (!(await commit(node, spec, place, { [field]: value }))) node.value = show();
     },
   });
-  return moment ? h("span", { class: "with-note" }, node, h("span", { class: "note" }, zone.replaceAll("_", " "))) : node;
+  if (!moment) return node;
+  return h("span", { class: "with-note" }, node, h("span", { class: "note" }, zone.replaceAll("_", " ")));
 }
 
 const local = (value, zone) => {

@@ -19,9 +19,15 @@ export function select(spec, place) {
     dataset: { action: spec.action_id ?? "" },
   });
   const chips = h("span", { class: "chips" });
-  const list = h("div", { class: "listbox", role: "listbox", id: listId, popover: "manual", "aria-multiselectable": kind.multiple ? "true" : null });
+  const list = h("div", {
+    class: "listbox", role: "listbox", id: listId, popover: "manual",
+    "aria-multiselectable": kind.multiple ? "true" : null,
+  });
   const node = h("div", { class: kind.multiple ? "select multiple" : "select", onmousedown: (event) => {
-    if (event.target === node || event.target.closest(".select-arrow")) { event.preventDefault(); input.focus(); open(); }
+    if (event.target !== node) return;
+    event.preventDefault();
+    input.focus();
+    open();
   } }, chips, input, h("span", { class: "select-arrow" }, icon("chevron", 16)), list);
   let entries = [];
   let active = -1;
@@ -71,7 +77,8 @@ export function select(spec, place) {
   function say(words, busy = false) {
     entries = [];
     active = -1;
-    list.replaceChildren(h("div", { class: "listbox-note", role: "status" }, busy && h("span", { class: "spinner" }), words));
+    const note = h("div", { class: "listbox-note", role: "status" }, busy && h("span", { class: "spinner" }), words);
+    list.replaceChildren(note);
     putUnder(list, node, "start", true);
   }
 

@@ -11,9 +11,13 @@ export class Sidebar {
     this.brand = h("div", { class: "brand" });
     this.status = h("div", { class: "bot-status", role: "status" });
     this.nav = h("nav", { class: "nav", "aria-label": "Workspace", onkeydown: (event) => this.walk(event) });
-    this.people = h("div", { class: "people-row", role: "radiogroup", "aria-label": "Act as", onkeydown: (event) => this.turn(event) });
-    this.node = h("aside", { class: "sidebar", "aria-label": "Sidebar" }, h("div", { class: "sidebar-head" }, this.brand, this.status), this.nav,
-      h("div", { class: "people" }, h("div", { class: "people-title" }, "You are", h("kbd", {}, "Alt ⇧ 1–9")), this.people));
+    this.people = h("div", {
+      class: "people-row", role: "radiogroup", "aria-label": "Act as", onkeydown: (event) => this.turn(event),
+    });
+    const title = h("div", { class: "people-title" }, "You are", h("kbd", {}, "Alt ⇧ 1–9"));
+    this.node = h("aside", { class: "sidebar", "aria-label": "Sidebar" },
+      h("div", { class: "sidebar-head" }, this.brand, this.status), this.nav,
+      h("div", { class: "people" }, title, this.people));
   }
 
   /** places: [{key, href, label, icon, unread, section}]; current: key of the open one. */
@@ -34,13 +38,18 @@ export class Sidebar {
     this.placeKey = key;
     const focused = this.nav.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const sections = [...new Set(places.map((place) => place.section))];
+    const row = (place) => {
+      const here = place.key === current;
+      const unread = !here && place.unread > 0;
+      return h("li", {}, h("a", {
+        class: unread ? "place unread" : "place", href: place.href, "aria-current": here ? "page" : null,
+        dataset: { key: place.key },
+      }, icon(place.icon), h("span", { class: "place-name" }, place.label),
+      unread && h("span", { class: "count" }, place.unread, h("span", { class: "sr-only" }, " unread"))));
+    };
     this.nav.replaceChildren(...sections.map((section) => h("div", { class: "nav-section" },
       h("h2", { class: "nav-title" }, section),
-      h("ul", {}, places.filter((place) => place.section === section).map((place) => h("li", {}, h("a", {
-        class: place.unread && place.key !== current ? "place unread" : "place", href: place.href,
-        "aria-current": place.key === current ? "page" : null, dataset: { key: place.key },
-      }, icon(place.icon), h("span", { class: "place-name" }, place.label),
-      place.unread > 0 && place.key !== current && h("span", { class: "count", "aria-label": `${place.unread} unread` }, place.unread))))))));
+      h("ul", {}, places.filter((place) => place.section === section).map(row)))));
     if (focused) this.nav.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -51,8 +60,9 @@ export class Sidebar {
     const focused = this.people.contains(document.activeElement);
     this.people.replaceChildren(...names.humans().map((person) => h("button", {
       class: "person", type: "button", role: "radio", "aria-checked": String(person.id === names.me),
-      tabindex: person.id === names.me ? "0" : "-1", title: `${person.name} (@${person.handle})`, "aria-label": person.name,
-      dataset: { person: person.id }, onclick: () => this.actions.become(person.id),
+      tabindex: person.id === names.me ? "0" : "-1", "aria-label": person.name, dataset: { person: person.id },
+      title: [person.name, ...person.groups.map((group) => `@${group}`)].join(", "),
+      onclick: () => this.actions.become(person.id),
     }, avatar(person), h("span", { class: "person-name", "aria-hidden": "true" }, person.name.split(" ")[0]))));
     if (focused) this.people.querySelector("[aria-checked=true]")?.focus();
   }

@@ -8,6 +8,7 @@ export class Store extends EventTarget {
   constructor() {
     super();
     this.ready = false;
+    this.names = new Names();
     this.lists = new Map(); // channel id -> messages of the channel and its threads, oldest first
   }
 
@@ -16,7 +17,7 @@ export class Store extends EventTarget {
   }
 
   load(state) {
-    this.names = new Names(state);
+    this.names.load(state);
     this.me = this.names.me;
     this.team = state.team;
     this.channels = state.channels ?? [];
@@ -38,30 +39,31 @@ export class Store extends EventTarget {
       case "message": case "message_changed": case "ephemeral": {
         const message = { ...event.message };
         if (event.type === "ephemeral") message.ephemeral = true;
-        const channel = event.channel ?? message.channel;
-        if (message.deleted) return this.drop(channel, message.ts);
+        const { channel } = event;
+        if (!this.names.channel(channel)) return this.announce("stranger");
+        if (event.root) this.put(channel, event.root);
         const known = this.put(channel, message);
         return this.announce("message", { channel, message, fresh: !known });
       }
       case "message_deleted":
-        return this.drop(event.channel ?? event.message?.channel, event.ts ?? event.message?.ts);
+        if (event.root) this.put(event.channel, event.root);
+        return this.drop(event.channel, event.ts);
       case "modal":
-        this.modal = viewOf(event.modal ?? event);
+        this.modal = viewOf(event.modal);
         return this.announce("modal");
       case "home":
-        this.home = viewOf(event.home ?? event);
+        this.home = viewOf(event.home);
         return this.announce("home");
-      case "bot": case "presence":
-        if (event.bot ?? event.connected !== undefined) this.bot = { ...this.bot, ...(event.bot ?? { connected: event.connected }) };
+      case "bot":
+        this.bot = event.bot;
         return this.announce("bot");
       case "fault":
         this.faults = event.faults ?? {};
         return this.announce("fault");
       case "toast":
-        return this.announce("toast", { text: event.text ?? event.error ?? "Something went wrong", error: event.level !== "info" });
-      case "channels": case "channel":
-        if (event.channels) this.channels = event.channels;
-        return this.announce("channels");
+        return this.announce("toast", { text: event.text, error: event.level === "error" });
+      case "channels":
+        return this.announce("stranger");
       default:
         return undefined;
     }
@@ -108,4 +110,4 @@ export class Store extends EventTarget {
 
 export const isReply = (message) => Boolean(message.thread_ts) && message.thread_ts !== message.ts;
 
-const viewOf = (holder) => (holder?.view !== undefined ? holder.view : holder?.blocks ? holder : null);
+const viewOf = (holder) => holder?.view ?? null;

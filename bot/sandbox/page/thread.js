@@ -3,7 +3,7 @@
 import { Composer } from "./composer.js";
 import { h } from "./dom.js";
 import { History } from "./history.js";
-import { icon } from "./icon.js";
+import { iconButton } from "./iconbutton.js";
 import { Timeline } from "./timeline.js";
 
 export class Thread {
@@ -12,7 +12,8 @@ export class Thread {
     Object.assign(this, { app, channel, root });
     const { store } = app;
     this.composer = new Composer({
-      label: "Reply in thread", placeholder: "Reply…", hint: `Commands do not work in threads; mention @${store.names.bot.name} instead`,
+      label: "Reply in thread", placeholder: "Reply…",
+      hint: `Commands do not work here; mention @${store.names.bot.name}`,
       send: (text) => app.say(channel.id, text, root), history: new History(`${store.me}.thread`),
       context: { names: store.names, commands: [], hints: app.hints },
     });
@@ -23,9 +24,9 @@ export class Thread {
     });
     this.node = h("section", { class: "thread", "aria-label": "Thread" },
       h("header", { class: "pane-head" },
-        h("button", { class: "button button-icon quiet only-phone", type: "button", "aria-label": "Back", onclick: app.closeThread }, icon("back")),
+        iconButton("back", "Back to the channel", app.closeThread, { className: "only-phone" }),
         h("div", { class: "pane-title" }, h("h2", {}, "Thread"), h("span", { class: "pane-topic" }, channel.title)),
-        h("button", { class: "button button-icon quiet not-phone", type: "button", "aria-label": "Close thread", title: "Close (Esc)", onclick: app.closeThread }, icon("close"))),
+        iconButton("close", "Close thread", app.closeThread, { className: "not-phone" })),
       this.timeline.node, this.composer.node);
   }
 

@@ -17,7 +17,9 @@ export class Timeline {
     this.views = new Map();
     this.dividers = new Map();
     this.list = h("div", { class: "timeline-list" });
-    this.jump = h("button", { class: "jump", type: "button", hidden: true, onclick: () => this.toBottom(true) }, "New messages", icon("chevron", 16));
+    this.jump = h("button", {
+      class: "jump", type: "button", hidden: true, onclick: () => this.toBottom(true),
+    }, "New messages", icon("chevron", 16));
     this.scroller = h("div", { class: "scroller", tabindex: "0", role: "log", "aria-live": "off", "aria-label": label },
       h("div", { class: "spacer" }), this.list);
     this.node = h("div", { class: "timeline" }, this.scroller, this.jump);
@@ -110,7 +112,8 @@ export class Timeline {
     if (event.target !== this.scroller && !event.target.matches(".message")) return;
     const nodes = [...this.list.querySelectorAll(".message")];
     const at = nodes.indexOf(document.activeElement);
-    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? nodes.length - 1 : at - 1, Home: 0, End: nodes.length - 1 }[event.key];
+    const last = nodes.length - 1;
+    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? last : at - 1, Home: 0, End: last }[event.key];
     if (to === undefined || !nodes[to]) return;
     event.preventDefault();
     nodes[to].focus({ preventScroll: true });
@@ -122,4 +125,6 @@ export class Timeline {
   }
 }
 
-const divider = (words, kind) => h("div", { class: `rule rule-${kind}`, role: "separator", "aria-label": words }, h("span", {}, words));
+function divider(words, kind) {
+  return h("div", { class: `rule rule-${kind}`, role: "separator", "aria-label": words }, h("span", {}, words));
+}

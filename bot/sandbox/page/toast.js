@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { icon } from "./icon.js";
+import { iconButton } from "./iconbutton.js";
 
 const SHOWN = 6000;
 const SHOWN_ERROR = 10000;
@@ -14,9 +15,9 @@ export class Toasts {
   show(text, { error = false } = {}) {
     const twin = [...this.node.children].find((toast) => toast.dataset.text === text);
     twin?.remove();
-    const toast = h("div", { class: error ? "toast toast-error" : "toast", role: error ? "alert" : "status", dataset: { text } },
-      icon(error ? "alert" : "check"), h("span", { class: "toast-text" }, text),
-      h("button", { class: "button button-icon quiet", type: "button", "aria-label": "Dismiss", onclick: () => toast.remove() }, icon("close", 14)));
+    const kind = error ? { class: "toast toast-error", role: "alert" } : { class: "toast", role: "status" };
+    const toast = h("div", { ...kind, dataset: { text } }, icon(error ? "alert" : "check"),
+      h("span", { class: "toast-text" }, text), iconButton("close", "Dismiss", () => toast.remove(), { size: 14 }));
     this.node.append(toast);
     let timer = setTimeout(() => toast.remove(), error ? SHOWN_ERROR : SHOWN);
     toast.addEventListener("mouseenter", () => clearTimeout(timer));

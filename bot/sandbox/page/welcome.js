@@ -11,12 +11,14 @@ export function welcome(channel, names, { type, main }) {
   if (channel.is_im) {
     return intro("chat", bot, `This is your direct conversation with ${bot}. Nobody else sees it.`);
   }
-  const words = channel.topic || (main ? "Where releases happen. Everybody here sees what is deployed, by whom, and how it went."
-    : `The beginning of #${channel.name}.`);
-  return intro("hash", channel.name, words, main && h("div", { class: "first" },
+  if (!main) return intro("hash", channel.name, channel.topic || `The beginning of #${channel.name}.`);
+  const words = "Where releases happen. Everybody here sees what is deployed, by whom, and how it went.";
+  const tries = TRY.map((line) => h("button", { class: "try", type: "button", onclick: () => type(line) }, line));
+  return intro("hash", channel.name, words, h("div", { class: "first" },
     h("div", { class: "first-title" }, "Try your first deployment"),
-    h("div", { class: "first-text" }, "Type ", h("code", { class: "code" }, TRY[0]), " and press Enter. Then become somebody else at the lower left: what one person requests, another approves."),
-    h("div", { class: "first-tries" }, TRY.map((words_) => h("button", { class: "try", type: "button", onclick: () => type(words_) }, words_)))));
+    h("div", { class: "first-text" }, "Type ", h("code", { class: "code" }, TRY[0]), " and press Enter. Then become",
+      " somebody else at the lower left: what one person requests, another approves."),
+    h("div", { class: "first-tries" }, tries)));
 }
 
 const intro = (drawing, title, words, more = null) => h("div", { class: "intro" },

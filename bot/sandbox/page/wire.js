@@ -18,19 +18,16 @@ export class Wire {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/sandbox/events?as=${encodeURIComponent(this.person)}`);
     let early = []; // events that overtake the snapshot
-    let seen = 0;
     const take = (event) => {
-      if (typeof event.seq === "number" && event.seq <= seen) return;
-      seen = event.seq ?? seen;
+      if (event.seq <= this.seen) return;
+      this.seen = event.seq;
       this.listener.event(event);
     };
     socket.addEventListener("open", async () => {
       try {
-        const state = await this.snapshot();
+        await this.renew();
         if (this.closed) return;
-        seen = state.seq ?? 0;
         this.pause = FIRST_PAUSE;
-        this.listener.snapshot(state);
         this.listener.online(true);
         const waiting = early;
         early = null;
@@ -59,10 +56,18 @@ export class Wire {
     this.socket.close();
   }
 
+  /** Takes a new snapshot; what happened up to it is not told again. */
+  async renew() {
+    const state = await this.snapshot();
+    if (this.closed) return;
+    this.seen = state.seq;
+    this.listener.snapshot(state);
+  }
+
   async snapshot() {
     const answer = await fetch(`/sandbox/state?as=${encodeURIComponent(this.person)}`, { cache: "no-store" });
     const state = await answer.json().catch(() => null);
-    if (!answer.ok || !state || state.ok === false) throw new Error(state?.error ?? `the server answered ${answer.status}`);
+    if (!answer.ok || !state) throw new Error(state?.error ?? `the server answered ${answer.status}`);
     return state;
   }
 
@@ -70,10 +75,12 @@ export class Wire {
   async act(body) {
     try {
       const answer = await fetch("/sandbox/act", {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ as: this.person, ...body }),
+        method: "POST", headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ as: this.person, ...body }),
       });
       const result = await answer.json().catch(() => ({}));
-      return answer.ok ? { ok: true, ...result } : { error: `the server answered ${answer.status}`, ...result, ok: false };
+      if (answer.ok) return result;
+      return { error: `the server answered ${answer.status}`, ...result, ok: false };
     } catch {
       return { ok: false, error: "the workspace server cannot be reached" };
     }

@@ -1,0 +1,155 @@
+"""The replies in a deployment's thread: only what a person must notice, each once.
+
+A pure function of the deployment. A note's key is the same for ever, so a note that was posted is never posted again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.domain.actor import ActorKind
+from bot.domain.lifecycle import Phase
+from bot.slack.render import blocks as b
+from bot.slack.render.deployment import SYMBOLS, metadata, phase_words, release_words
+from bot.slack.render.message import Message, compose
+from bot.slack.render.text import clean, count, duration, escape, name, person, plain, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.domain.view import DeploymentView
+
+LONG = 2_900
+"""Characters of a reason or a log beyond which it goes into a file."""
+_EXCERPT = 1_000
+_FILE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFile:
+    """Something too long for a message; of something enormous only the tail, where the trouble is."""
+
+    name: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One reply in the thread."""
+
+    key: str
+    message: Message
+    broadcast: bool = False
+    """Whether the channel sees it too."""
+    file: NoteFile | None = None
+
+
+def notes(view: DeploymentView) -> Sequence[Note]:
+    """The replies that must be there by now, oldest first."""
+    deployment = view.deployment
+    found = []
+    if deployment.phase is Phase.NEEDS_ATTENTION:
+        times = sum(moment.phase is Phase.NEEDS_ATTENTION for moment in deployment.timeline)
+        found.append(_note(view, f"needs_attention.{times}", _attention(view), reason=deployment.note, broadcast=True))
+    match deployment.phase:
+        case Phase.SUCCEEDED | Phase.ROLLING_BACK | Phase.ROLLED_BACK:
+            found.append(_note(view, "succeeded", _succeeded(view), broadcast=view.protected))
+        case Phase.FAILED | Phase.ERRORED:
+            key = deployment.phase.value
+            found.append(_note(view, key, _ended(view), reason=deployment.note, broadcast=view.protected))
+        case Phase.ABORTED | Phase.REJECTED | Phase.EXPIRED | Phase.SUPERSEDED:
+            found.append(_note(view, deployment.phase.value, _ended(view), reason=deployment.note))
+    if deployment.phase is Phase.ROLLED_BACK:
+        found.append(_note(view, "rolled_back", _rolled_back(view), broadcast=view.protected))
+    return tuple(found)
+
+
+def _note(view: DeploymentView, key: str, line: str, *, reason: str = "", broadcast: bool = False) -> Note:
+    deployment = view.deployment
+    whole = clean(reason, one_line=False)
+    content = [b.section(line)]
+    file = None
+    if len(whole) > LONG:
+        file = NoteFile(f"{plain(deployment.service, 60)}-{deployment.number}-{key}.log", _tail(whole, _FILE))
+        content.append(b.literal(_tail(whole, _EXCERPT)))
+        content.append(b.context(f"The last of {count(len(whole), 'character')}; the rest is in the file below."))
+    elif "\n" in whole or len(whole) > 600:
+        content.append(b.literal(whole))
+    elif whole:
+        content.append(b.section(escape(whole, 1_200)))
+    spoken = line.replace("*", "") + (f" {sentence(escape(_first_line(whole), 300))}" if whole else "")
+    return Note(key, compose(spoken, content, metadata(view, key)), broadcast, file)
+
+
+def _tail(text: str, limit: int) -> str:
+    return text if len(text) <= limit else "…" + text[-limit:].lstrip()
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _what(view: DeploymentView) -> str:
+    deployment = view.deployment
+    return (
+        f"#{deployment.number} {escape(deployment.service, 80)} {escape(deployment.release.version, 80)} "
+        f"to {escape(deployment.environment, 80)}"
+    )
+
+
+def _took(view: DeploymentView) -> str:
+    deployment = view.deployment
+    ended = deployment.finished_at or deployment.since
+    return duration(max(0.0, (ended - deployment.requested_at).total_seconds()))
+
+
+def _attention(view: DeploymentView) -> str:
+    deployment = view.deployment
+    facts = []
+    if deployment.previous:
+        before = deployment.previous
+        facts.append(
+            f"before it ran {escape(before.release.version, 80)} ({before.healthy} of {before.instances} healthy)"
+        )
+    if deployment.progress and deployment.progress.total > 0:
+        facts.append(f"it came to {deployment.progress.done} of {deployment.progress.total}")
+    if deployment.attempt > 1:
+        facts.append(f"attempt {deployment.attempt}")
+    facts.append(f"the lock {escape(deployment.scope, 120)} is held until somebody decides")
+    return (
+        f"{SYMBOLS[deployment.phase]} *Needs attention*: {_what(view)}. {person(deployment.requester)}, please decide "
+        f"with the buttons above. Facts: {'; '.join(facts)}."
+    )
+
+
+def _succeeded(view: DeploymentView) -> str:
+    deployment = view.deployment
+    return (
+        f"{SYMBOLS[Phase.SUCCEEDED]} *Succeeded* in {_took(view)}: {escape(deployment.service, 80)} in "
+        f"{escape(deployment.environment, 80)} serves {escape(deployment.release.version, 80)} "
+        f"({escape(deployment.release.short_digest, 20)})."
+    )
+
+
+def _ended(view: DeploymentView) -> str:
+    deployment = view.deployment
+    by = deployment.timeline[-1].actor
+    whom = f" by {name(by)}" if by.kind is ActorKind.PERSON else ""
+    mention = "" if by.same_as(deployment.requester) else f" {person(deployment.requester)}, for your notice."
+    return (
+        f"{SYMBOLS[deployment.phase]} *{phase_words(deployment.phase)}*{whom} after {_took(view)}: {_what(view)}."
+        f"{mention}"
+    )
+
+
+def _rolled_back(view: DeploymentView) -> str:
+    rollback = view.taken_back_by
+    environment = escape(view.deployment.environment, 80)
+    line = f"{SYMBOLS[Phase.ROLLED_BACK]} *Rolled back*: {_what(view)}."
+    if rollback is None:
+        return line
+    return (
+        f"{line} {environment} serves {escape(rollback.release.version, 80)} again, "
+        f"brought back by {name(rollback.requester)} with #{rollback.number} ({release_words(rollback)})."
+    )

@@ -1,0 +1,236 @@
+"""Whatever the world calls its services, versions and people: nothing pings, nothing formats, nothing overflows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from slack_scenes import ADA, START, deployment, proven, queue, release, rollback_of_it, running, view
+
+from bot.domain.actor import Actor
+from bot.domain.deployment import Deployment, Request
+from bot.domain.errors import BadCommand, NotAuthorized, ProviderUnavailable, StoreError
+from bot.domain.history import Placement
+from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
+from bot.domain.lifecycle import Phase
+from bot.domain.rollout import Plan, Progress
+from bot.domain.view import DeploymentView, Overview
+from bot.sandbox import blocks as sandbox
+from bot.slack.render import answers, form, limits
+from bot.slack.render.deployment import root
+from bot.slack.render.home import home
+from bot.slack.render.message import Message, explained
+from bot.slack.render.notes import notes
+from bot.slack.render.text import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: What the bot itself may write between angle brackets.
+OURS = re.compile(r"<@[UW][A-Z0-9]{2,20}>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^<>]*>")
+NASTY = [
+    "<!channel>", "<!here|x>", "<@U0GRACE>", "<#C0ADMIN>", "<https://evil.example|click me>", "&lt;!channel&gt;",
+    "*bold*", "_slanted_", "~gone~", "`code`", "```block```", ":tada:", ":100:", "> quote", "a\n> quote",
+    "\u202egnp.exe", "\ud800", "\x00\x07", "𝕒" * 50, "👩‍👩‍👧‍👦" * 30, '"\\' * 200, "&" * 3_000, "<" * 3_000,
+    "*" * 3_000, "x" * 50_000, "\n" * 4_000, ":a" * 5_000, "{date}|<!date^1^{x}|y>", " ", "",
+]  # fmt: skip
+hostile = st.one_of(st.sampled_from(NASTY), st.text(max_size=200), st.text(alphabet="<>!@#|&*_~`:\n x", max_size=400))
+
+
+def mrkdwn(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("type") == "mrkdwn":
+            yield node["text"]
+        for value in node.values():
+            yield from mrkdwn(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from mrkdwn(item)
+
+
+def harmless(text: str, *, links: bool = False) -> None:
+    bare = OURS.sub("", text)
+    if links:
+        bare = re.sub(r"<https://example\.com/[^<>|]*\|[^<>]*>", "", bare)
+    assert "<" not in bare
+    assert ">" not in bare
+    assert not re.search(r"&(?!amp;|lt;|gt;)", bare)
+
+
+def checked(message: Message) -> None:
+    assert limits.problems(message.text, message.blocks) == []
+    assert sandbox.message_faults(message.blocks) == []
+    for text in (message.text, *mrkdwn(message.blocks)):
+        harmless(text)
+    message.digest.encode()
+    repr(message.blocks).encode()
+
+
+def drawn(data: st.DataObject) -> Callable[[], str]:
+    """A few drawn texts, over and over: many fields, little to draw."""
+    texts = cycle(data.draw(st.lists(hostile, min_size=1, max_size=6)))
+    return lambda: next(texts)
+
+
+def bad_view(phase: Phase, text: Callable[[], str]) -> DeploymentView:
+    actor = Actor(workspace="T0SANDBOX", id=text() or "U", name=text())
+    bad_release = replace(release("v"), version=text())
+    bad_running = replace(running("v"), release=replace(bad_release, version=text()))
+
+    def spoil(base: Deployment) -> Deployment:
+        return replace(
+            base,
+            id=DeploymentId(base.id),
+            service=ServiceName(text()),
+            environment=EnvironmentName(text()),
+            scope=LockScope(text()),
+            release=bad_release,
+            strategy=text(),
+            reason=text(),
+            requester=actor,
+            note=text(),
+            plan=Plan(current=bad_running, changes=tuple(text() for _ in range(7)), warnings=(text(), text())),
+            previous=bad_running if base.previous_recorded else None,
+            progress=Progress(done=1, total=2, message=text()),
+            timeline=(*base.timeline[:-1], replace(base.timeline[-1], actor=actor, note=text())),
+        )
+
+    shown = view(phase, deployment=spoil(deployment(phase)))
+    asked = Request(actor=actor, at=START, reason=text()) if text() else None
+    return replace(
+        shown,
+        deployment=replace(shown.deployment, request=asked) if phase.holds_lock else shown.deployment,
+        protected=bool(text()),
+        queue=replace(queue(), ahead=spoil(deployment(Phase.QUEUED))) if phase is Phase.QUEUED else None,
+        rollback_to=replace(proven(), release=bad_release, by=actor) if shown.rollback_to else None,
+        taken_back_by=spoil(rollback_of_it()) if shown.taken_back_by else None,
+    )
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@given(data=st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_text_breaks_the_card_or_its_thread(phase: Phase, data: st.DataObject) -> None:
+    shown = bad_view(phase, drawn(data))
+    checked(root(shown))
+    checked(explained(root(shown), "Told here because <@U0ADA> asked."))
+    for note in notes(shown):
+        checked(note.message)
+        if note.file:
+            note.file.content.encode()
+    checked(answers.status(shown))
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_text_breaks_an_answer_the_home_tab_or_the_form(data: st.DataObject) -> None:
+    text = drawn(data)
+    views = [bad_view(Phase.QUEUED, text), bad_view(Phase.DEPLOYING, text), bad_view(Phase.NEEDS_ATTENTION, text)]
+    one = views[0].deployment
+    placements = [
+        Placement(
+            service=ServiceName(text()), environment=EnvironmentName(text()), release=one.release, since=START,
+            deployment=None, by=one.requester,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    refusal = BadCommand(text() or "x", token=text(), suggestions=[text(), text(), text()], hint=text())
+    found = Plan(current=None, changes=(text(), text()), warnings=(text(),))
+    for message in (
+        answers.refused(refusal),
+        answers.refused(NotAuthorized(text() or "x", hint=text())),
+        answers.failure(ProviderUnavailable(text(), provider=text(), retry_after=3.0), reference=text()),
+        answers.failure(StoreError(text()), reference=text()),
+        answers.unexpected(text()),
+        answers.accepted(one, text()),
+        answers.help_([answers.HelpEntry(text(), text(), text()) for _ in range(12)], intro=text()),
+        answers.statuses(text() or "x", views, placements),
+        answers.history(one.service, one.environment, [item.deployment for item in views]),
+        answers.queue(one.scope, one, views),
+        answers.where(placements),
+        answers.plan(one.service, one.environment, one.release, found),
+    ):
+        checked(message)
+    tab = home(Overview(running=views, placements=placements, at=START), viewer=one.requester)
+    assert sandbox.view_faults(tab) == []
+    for line in mrkdwn(tab):
+        harmless(line)
+    values = form.FormValues(service=text(), version=text(), environment=text(), reason=text())
+    assert sandbox.view_faults(form.form(["staging", text(), text()], values=values, context=text())) == []
+    assert sandbox.options_faults(form.options([text() for _ in range(5)])) == []
+    assert all(0 < len(message) <= 300 for message in form.errors(refusal).values())
+
+
+@given(hostile, st.integers(min_value=1, max_value=500))
+def test_escaping_stays_in_its_limit_and_whole(text: str, limit: int) -> None:
+    escaped = escape(text, limit)
+    assert len(escaped) <= limit
+    harmless(escaped)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("v1.2", "v1.2"),
+        ("snake_case_name", "snake_case_name"),
+        ("v1.2~rc1", "v1.2~rc1"),
+        ("a & b", "a &amp; b"),
+        ("12:30:45", "12:30:45"),
+        ("<!channel>", "&lt;!channel&gt;"),
+        ("*x*", "\u200b*\u200bx\u200b*\u200b"),
+        ("`x`", "ˋxˋ"),
+        (":tada:", ":\u200btada:"),
+        ("> q", "\u200b&gt; q"),
+        ("a\nb", "a b"),
+    ],
+)
+def test_foreign_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert escape(text) == shown
+
+
+def test_a_long_reason_becomes_a_file_with_its_tail_in_the_note() -> None:
+    log = "\n".join(f"line {number} <!channel>" for number in range(1_000))
+    [note] = notes(view(Phase.FAILED, deployment=deployment(Phase.FAILED, note=log)))
+    assert note.file is not None
+    assert note.file.name == "checkout-42-failed.log"
+    assert note.file.content == log
+    shown = str(note.message.blocks)
+    assert "line 999" in shown
+    assert "line 10 " not in shown
+    checked(note.message)
+
+
+def test_an_enormous_log_keeps_its_tail() -> None:
+    [note] = notes(view(Phase.FAILED, deployment=deployment(Phase.FAILED, note="x" * 3_000_000 + "the end")))
+    assert note.file is not None
+    assert len(note.file.content) < 1_100_000
+    assert note.file.content.endswith("the end")
+
+
+def test_the_home_tab_keeps_within_100_blocks_and_says_what_is_missing() -> None:
+    views = [
+        replace(
+            view(Phase.DEPLOYING),
+            deployment=deployment(Phase.DEPLOYING, number=number, id=DeploymentId(f"d{number:03}")),
+        )
+        for number in range(200)
+    ]
+    placements = [
+        Placement(
+            service=ServiceName(f"s{number}"), environment=EnvironmentName(f"e{number % 7}"), release=release("v1"),
+            since=START, deployment=None, by=ADA,
+        )
+        for number in range(900)
+    ]  # fmt: skip
+    tab = home(Overview(running=views, placements=placements, at=START + timedelta(hours=1)))
+    assert len(tab["blocks"]) <= 100
+    assert sandbox.view_faults(tab) == []
+    shown = str(tab["blocks"])
+    assert re.search(r"… and \d+ more\. /deploy status", shown)
+    assert re.search(r"… and \d+ more\. /deploy where", shown)

@@ -46,7 +46,8 @@ class Problem:
             more = len(self.allowed) - _ALLOWED
             names = ", ".join(self.allowed[:_ALLOWED])
             text += f" Allowed: {names}{f' and {more} more' if more > 0 else ''}."
-        return text
+        # One line whatever is in the file: what a terminal would obey or hide is written as its escape.
+        return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class CatalogError(ConfigurationError):

@@ -125,6 +125,6 @@ class CatalogFile(Block):
     channel: Channel = Field(description="Where deployments are told.")
     admin_channel: OptionalChannel = Field(default=None, description="Where operators are told what needs them.")
     environments: dict[str, EnvironmentBlock | None] = Field(min_length=1, description="Where services run.")
-    defaults: DefaultsBlock | None = Field(default=None)
+    defaults: DefaultsBlock | None = Field(default=None, description="What services share.")
     services: dict[str, ServiceBlock] = Field(min_length=1, description="What can be deployed.")
     roles: dict[str, RoleBlock] = Field(default={}, description="Who may do what, where.")

@@ -14,7 +14,8 @@ from bot.domain.lifecycle import TRANSITIONS, Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from bot.sandbox.script.world import DeploymentFeed, Touch, Workspace
+    from bot.domain.history import Touch
+    from bot.sandbox.script.world import DeploymentFeed, Workspace
 
 DEADLINE = 60.0
 _POLL = 0.05  # seconds between two looks at the feed when the workspace is silent

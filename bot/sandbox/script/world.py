@@ -6,12 +6,12 @@ lets a script look into the bot itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from bot.domain.history import Touch
     from bot.sandbox.model import Button, Change, Channel, Message, MessageRef, Person, Receipt, Seen, ViewRef
 
 T = TypeVar("T")
@@ -71,14 +71,6 @@ class BotProcess(Protocol):
     async def start(self) -> None: ...
 
     async def kill(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """A person started a deployment, or acted on one that was there."""
-
-    deployment_id: str
-    started: bool
 
 
 class DeploymentFeed(Protocol):

@@ -15,9 +15,9 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.history import Touch
 from bot.sandbox.script import deeds, player
 from bot.sandbox.script.grammar import parse
-from bot.sandbox.script.world import Touch
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.workspace import Workspace
 

@@ -6,8 +6,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+from bot.domain.history import Touch
 from bot.sandbox.script.waiting import Act, Reached, StateWait
-from bot.sandbox.script.world import Touch
 from bot.sandbox.workspace import Workspace
 
 ADA, LINUS = "U0ADA", "U0LINUS"

@@ -235,9 +235,9 @@ WORST = [
 @pytest.mark.parametrize("vocabulary", [PLAIN, LARGE], ids=["plain", "large"])
 def test_the_worst_texts_take_no_time(text: str, vocabulary: Vocabulary) -> None:
     def seconds() -> float:
-        begun = time.perf_counter()
+        begun = time.process_time()
         outcome(text, vocabulary)
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
     # The best of three: what is measured is the work, not what else the machine does.
     assert min(seconds() for _ in range(3)) < 0.05

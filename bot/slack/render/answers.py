@@ -5,7 +5,6 @@ An error says what was wrong, where, and what to do next. No traceback ever gets
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand, NotAuthorized, ProviderError, StoreError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from bot.domain.deployment import Deployment
     from bot.domain.errors import DeploymentArchitectError, RequestRefused
+    from bot.domain.grammar.help import HelpEntry
     from bot.domain.history import Placement
     from bot.domain.ids import EnvironmentName, LockScope, ServiceName
     from bot.domain.release import Release
@@ -30,21 +30,12 @@ if TYPE_CHECKING:
     Block = b.Block
 
 _LINES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class HelpEntry:
-    """One thing that can be said to the bot."""
-
-    syntax: str
-    """Such as ``<service> <version> <environment>``, without the command."""
-    meaning: str
-    example: str
+_DETAIL = 2_900
 
 
 def refused(error: RequestRefused) -> Message:
     """What cannot be done, the nearest that can, and what to do next."""
-    what = sentence(escape(error.message, 800))
+    what = sentence(escape(error.message, 800)) or "This cannot be done."
     lines = [f"✗ *{'Not allowed' if isinstance(error, NotAuthorized) else 'Not done'}*: {what}"]
     spoken = [what]
     if isinstance(error, BadCommand) and error.suggestions:
@@ -78,7 +69,7 @@ def failure(error: DeploymentArchitectError, *, reference: str) -> Message:
         line = f"✗ *Not done*: {text}"
         advice = "Somebody who runs this bot has to look."
     return compose(
-        f"{line.replace('*', '')} {advice}",
+        f"{line.replace('*', '')} {advice}".strip(),
         [b.section(f"{line}\n→ {advice}"), b.context(f"Reference {escape(reference, 60)}")],
     )
 
@@ -107,14 +98,19 @@ def help_(entries: Sequence[HelpEntry], *, intro: str = "") -> Message:
     if intro:
         content.append(b.section(escape(intro, 600)))
     lines = [
-        f"*{COMMAND}{' ' + escape(entry.syntax, 120) if entry.syntax else ''}*\n{escape(entry.meaning, 200)}"
-        + (f" For example: {escape(entry.example, 120)}" if entry.example else "")
+        f"*{_said(entry.syntax, 200)}*\n{escape(entry.meaning, 200)}"
+        + (f" For example: {_said(entry.example, 120)}" if entry.example.strip() else "")
         for entry in entries
     ]
     content += [b.section("\n".join(lines[start : start + 5])) for start in range(0, len(lines), 5)]
     content.append(b.context("Words may come in any order. The same works after a mention of the bot in a thread."))
-    spoken = "; ".join(f"{COMMAND} {escape(entry.syntax, 80)}".strip() for entry in entries)
+    spoken = "; ".join(_said(entry.syntax, 100) for entry in entries)
     return compose(f"{COMMAND} understands: {spoken}.", content)
+
+
+def _said(words: str, limit: int) -> str:
+    """What a person types: the command and its words, whether the command is among them already or not."""
+    return escape(f"{COMMAND} {words.strip().removeprefix(COMMAND).strip()}".strip(), limit)
 
 
 def status(view: DeploymentView) -> Message:
@@ -167,6 +163,21 @@ def queue(scope: LockScope, holder: Deployment | None, waiting: Sequence[Deploym
     content += _list(lines, "Nobody waits.")
     held = f"#{holder.number} has the lock" if holder else "the lock is free"
     return compose(f"Queue of {label}: {held}, {len(waiting)} waiting.", content)
+
+
+def no_queue() -> Message:
+    """There is nothing to tell about any queue."""
+    line = "Nothing is being deployed there and nobody waits."
+    return compose(line, [b.section(f"○ *Free*: {line}")])
+
+
+def notice(text: str, detail: str = "") -> Message:
+    """Something that operators should know, with what is behind it word for word."""
+    line = sentence(escape(text, 800)) or "Something needs an operator."
+    content: list[Block] = [b.section(f"! *Notice*: {line}")]
+    if whole := clean(detail, one_line=False):
+        content.append(b.literal(whole if len(whole) <= _DETAIL else whole[:_DETAIL].rstrip() + "…"))
+    return compose(line, content)
 
 
 def where(placements: Sequence[Placement]) -> Message:

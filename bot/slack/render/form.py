@@ -120,7 +120,7 @@ def errors(refused: RequestRefused) -> dict[str, str]:
         text += f" Did you mean {', '.join(refused.suggestions[:3])}?"
     if refused.hint:
         text += f" {sentence(refused.hint)}"
-    return {field.value: plain(text, 300)}
+    return {field.value: plain(text, 300) or "This cannot be done."}
 
 
 def _suggest(field: FormField, placeholder: str, value: str, after: int) -> dict[str, Any]:

@@ -41,6 +41,8 @@ LABEL = 2_000
 MODAL_TITLE = 24
 IDENTIFIER = 255
 METADATA = 3_000
+NOTHING = "–"
+"""Stands where a text is empty: Slack refuses an empty one, and the whole message with it."""
 
 _OPEN_TOKEN = re.compile(r"(<[^<>]*|&[a-z]{0,4})$")
 
@@ -135,7 +137,8 @@ def _fit_element(element: dict[str, Any]) -> None:
 
 def _fit_text(entry: dict[str, Any] | None, limit: int) -> None:
     if entry is not None:
-        entry["text"] = cut(entry["text"], limit)
+        text = cut(entry["text"], limit)
+        entry["text"] = text if text.strip() else NOTHING
 
 
 def _texts(node: object) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Message:
 
 def compose(text: str, blocks: Sequence[Block], metadata: dict[str, Any] | None = None) -> Message:
     """A message within all limits."""
-    return Message(limits.cut(text, limits.TEXT), limits.fit(blocks), metadata or {})
+    return Message(limits.cut(text, limits.TEXT).strip() or limits.NOTHING, limits.fit(blocks), metadata or {})
 
 
 def explained(message: Message, why: str) -> Message:

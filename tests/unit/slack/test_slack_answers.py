@@ -13,6 +13,8 @@ from slack_scenes import ADA, CHECKOUT, GRACE, STAGING, START, deployment, queue
 
 from bot.domain.deployment import Resolution
 from bot.domain.errors import BadCommand, NotAuthorized, ProviderUnavailable, RevisionNotFound, UnknownEnvironment
+from bot.domain.grammar.help import usage
+from bot.domain.grammar.vocabulary import Vocabulary
 from bot.domain.history import Placement
 from bot.domain.ids import DeploymentId, LockScope
 from bot.domain.lifecycle import Phase
@@ -134,6 +136,22 @@ def test_history_tells_date_author_version_outcome_and_duration() -> None:
     many = answers.history(CHECKOUT, None, [deployment(Phase.SUCCEEDED)] * 60)
     assert limits.problems(many.text, many.blocks) == []
     assert "Older ones" in str(many.blocks)
+
+
+def test_help_shows_each_command_with_an_example_and_nothing_of_it_is_taken_for_markup() -> None:
+    places = {"checkout": ("staging",)}
+    vocabulary = Vocabulary(services=("checkout",), environments=("staging",), homes=places)
+    for command in ("", "/deploy"):
+        shown = answers.help_(usage(vocabulary, allowed=None, command=command))
+        assert limits.problems(shown.text, shown.blocks) == []
+        assert "*/deploy &lt;service&gt; &lt;version&gt; &lt;environment&gt;" in str(shown.blocks)
+        assert "/deploy checkout v1.2 staging" in str(shown.blocks)
+
+
+def test_a_notice_shows_its_detail_word_for_word() -> None:
+    shown = answers.notice("The catalog cannot be used", "config.yaml:3:5\n  *x* <!channel>")
+    assert shown.text == "The catalog cannot be used."
+    assert shown.blocks[1]["elements"][0]["elements"][0]["text"] == "config.yaml:3:5\n  *x* <!channel>"
 
 
 def test_the_queue_tells_holder_order_and_wait() -> None:

@@ -16,6 +16,7 @@ from slack_scenes import ADA, START, deployment, proven, queue, release, rollbac
 from bot.domain.actor import Actor
 from bot.domain.deployment import Deployment, Request
 from bot.domain.errors import BadCommand, NotAuthorized, ProviderUnavailable, StoreError
+from bot.domain.grammar.help import HelpEntry
 from bot.domain.history import Placement
 from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
 from bot.domain.lifecycle import Phase
@@ -128,7 +129,7 @@ def test_no_text_breaks_the_card_or_its_thread(phase: Phase, data: st.DataObject
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_text_breaks_an_answer_the_home_tab_or_the_form(data: st.DataObject) -> None:
     text = drawn(data)
     views = [bad_view(Phase.QUEUED, text), bad_view(Phase.DEPLOYING, text), bad_view(Phase.NEEDS_ATTENTION, text)]
@@ -149,11 +150,13 @@ def test_no_text_breaks_an_answer_the_home_tab_or_the_form(data: st.DataObject) 
         answers.failure(StoreError(text()), reference=text()),
         answers.unexpected(text()),
         answers.accepted(one, text()),
-        answers.help_([answers.HelpEntry(text(), text(), text()) for _ in range(12)], intro=text()),
+        answers.help_([HelpEntry(syntax=text(), meaning=text(), example=text()) for _ in range(12)], intro=text()),
         answers.statuses(text() or "x", views, placements),
         answers.history(one.service, one.environment, [item.deployment for item in views]),
         answers.queue(one.scope, one, views),
         answers.where(placements),
+        answers.no_queue(),
+        answers.notice(text(), text()),
         answers.plan(one.service, one.environment, one.release, found),
     ):
         checked(message)

@@ -20,7 +20,7 @@ from bot.domain.errors import ConfigurationError, DeploymentArchitectError
 from integrations import registry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from bot.api.server import HttpServer
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bot.ports.images import Images
     from bot.ports.revisions import CatalogRevisions
     from bot.ports.target import Target
+    from bot.sandbox.demo import Demo
+    from bot.sandbox.script.lines import Script
     from bot.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -117,6 +119,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.engine.places import take_stock
     from bot.engine.queries import Queries
     from bot.engine.requests import Requests
+    from bot.engine.rollout import Rollout
     from bot.engine.steps import Steps
     from bot.slack.app import Slack, SlackTokens
     from bot.store.store import Store
@@ -129,7 +132,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     await catalogs.keep_current()
     providers = RegisteredProviders()
     ledger = Ledger(deployments=store.deployments)
-    steps = Steps(
+    rollout = Rollout(
         ledger=ledger,
         deployments=store.deployments,
         releases=store.releases,
@@ -137,6 +140,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
         providers=providers,
         look_again=1.0 if store.shared else 30.0,
     )
+    steps = Steps(ledger=ledger, deployments=store.deployments, releases=store.releases, rollout=rollout)
     durable = Durable(
         steps=steps, ledger=ledger, leases=store.leases, database_url=store.durable_url, executor=settings.executor_id
     )
@@ -233,3 +237,125 @@ def check_catalog(path: Path) -> Catalog:
     from bot.catalog.load import load
 
     return load(path, providers=provider_models())
+
+
+@dataclass(kw_only=True)
+class _Samples:
+    """The sample services of the demo, on the local platform."""
+
+    folder: Path
+
+    async def bring_up(self, version: str) -> Mapping[str, str]:
+        """Run ``version`` of every service everywhere; the addresses of their proxies by ``service@environment``."""
+        from bot.domain.ids import OperationId
+        from bot.domain.rollout import Outcome, OutcomeKind
+        from integrations.local import LocalPlatform
+
+        catalog = check_catalog(self.folder / ".deploy" / "config.yaml")
+        providers = RegisteredProviders()
+        platform = LocalPlatform(self.folder / "platform")
+
+        async def bring(service: ServiceName, environment: EnvironmentName) -> tuple[str, str]:
+            target = providers.target(catalog, service, environment)
+            release = await providers.images(catalog, service).resolve(version=version)
+            handle = await target.apply(release=release, operation=OperationId(f"sample-{service}-{environment}"))
+            async for seen in target.observe(handle=handle):
+                if isinstance(seen, Outcome) and seen.kind is not OutcomeKind.SUCCEEDED:
+                    raise ConfigurationError(f"The sample service {service} did not start: {seen.message}")
+            address = await platform.address(service, environment)
+            assert address is not None, "a place that was deployed has an address"
+            return f"{service}@{environment}", address
+
+        places = [(service.name, environment.name) for service, environment in catalog.places()]
+        return dict(await asyncio.gather(*(bring(*place) for place in places)))
+
+    async def shut_down(self) -> None:
+        """Stop every instance, every proxy and the agent."""
+        from integrations.local import LocalPlatform
+
+        await LocalPlatform(self.folder / "platform").stop_all()
+
+
+def _hints(text: str, versions: Mapping[str, Sequence[str]], catalog_text: str) -> list[str]:
+    """Completions of a command in the demo's workspace."""
+    from bot.domain.grammar import Vocabulary, hints
+    from bot.domain.ids import ServiceName
+
+    catalog = parse(catalog_text, "demo", provider_models())
+    known = {ServiceName(service): found for service, found in versions.items()}
+    return hints(text, vocabulary=Vocabulary.of(catalog), versions=known)
+
+
+@contextlib.asynccontextmanager
+async def demonstration(
+    *, port: int = 0, data: Path | None = None, database_url: str | None = None
+) -> AsyncIterator[Demo]:
+    """A whole demo from the beginning; see `bot.sandbox.demo`."""
+    from bot.sandbox.demo import catalog_text, running_demo
+
+    catalog = catalog_text()
+    async with running_demo(
+        platform=lambda folder: _Samples(folder=folder),
+        hints=lambda text, versions: _hints(text, versions, catalog),
+        port=port,
+        data=data,
+        database_url=database_url,
+    ) as demo:
+        yield demo
+
+
+async def run_demo(
+    *,
+    port: int,
+    data: Path | None,
+    database_url: str | None,
+    echo: Callable[[str], None],
+    stopped: Callable[[], asyncio.Event],
+) -> None:
+    """Run a demo for somebody with a browser, until they have seen enough."""
+    stop = stopped()
+    echo("Starting a workspace, the bot and three services in two environments …")
+    async with demonstration(port=port, data=data, database_url=database_url) as demo:
+        echo(f"\n  Open      {demo.url}")
+        echo("  You are   Ada, who may deploy. Switch to Grace or Linus at the bottom of the sidebar.")
+        echo("  Say       /deploy checkout v1.2 staging")
+        for place, address in sorted(demo.addresses.items()):
+            echo(f"  {place:<20} {address}/health")
+        echo(f"\nThe bot's log is {demo.folder / 'bot.log'}. Ctrl-C ends everything.")
+        await stop.wait()
+        echo("\nEnding …")
+
+
+def read_script(path: Path) -> Script:
+    """The script in a file; raises `ConfigurationError` when it cannot be read, `ScriptError` when it is not good."""
+    from bot.sandbox.script.grammar import parse as parse_script
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The script {path} cannot be read: {error}.") from None
+    return parse_script(text, name=str(path), people=("ada", "grace", "linus"))
+
+
+async def play_demo(script: Script, *, as_json: bool, data: Path | None, database_url: str | None) -> int:
+    """Play a script on a fresh demo; the exit code of the command."""
+    import sys
+
+    from bot.sandbox.script.player import play
+    from bot.store.engine import Database
+    from bot.store.feed import DatabaseFeed
+
+    async with (
+        demonstration(data=data, database_url=database_url) as demo,
+        await Database.open(demo.database_url, read_only=True) as database,
+    ):
+        return await play(
+            script,
+            hands=demo.server.hands,
+            workspace=demo.server.workspace,
+            faults=demo.server.faults,
+            feed=DatabaseFeed(database),
+            bot=demo.bot,
+            out=sys.stdout,
+            as_json=as_json,
+        )

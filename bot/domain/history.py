@@ -54,3 +54,11 @@ class Placement:
     since: datetime
     deployment: DeploymentId | None
     by: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A person started a deployment, or acted on one that was there."""
+
+    deployment_id: str
+    started: bool

@@ -67,7 +67,7 @@ class Ledger:
                 note=note,
             )
 
-        return self._announce(await self.deployments.update(deployment_id, change, event=event, key=key))
+        return self.announce(await self.deployments.update(deployment_id, change, event=event, key=key))
 
     async def ask(self, deployment_id: DeploymentId, request: Request) -> Deployment:
         """Leave a person's word with a deployment; raises if it cannot be obeyed or somebody was faster."""
@@ -86,11 +86,11 @@ class Ledger:
             )
 
         changed = await self.deployments.update(deployment_id, lambda found: found.ask(request), event=event)
-        return self._announce(changed)
+        return self.announce(changed)
 
     async def amend(self, deployment_id: DeploymentId, change: Callable[[Deployment], Deployment]) -> Deployment:
         """Write new facts about a deployment whose phase stays."""
-        return self._announce(await self.deployments.update(deployment_id, change))
+        return self.announce(await self.deployments.update(deployment_id, change))
 
     async def add(self, deployment: Deployment, *, taking_back: DeploymentId | None, phase: Phase) -> Deployment:
         """Store a new deployment, and bring the one that it takes back into ``phase`` in the same transaction."""
@@ -105,7 +105,7 @@ class Ledger:
             note=deployment.reason,
         )
         if taking_back is None:
-            return self._announce(await self.deployments.add(deployment, event=event))
+            return self.announce(await self.deployments.add(deployment, event=event))
         added = await self.deployments.add(
             deployment,
             event=event,
@@ -120,10 +120,11 @@ class Ledger:
                 after=phase,
             ),
         )
-        self._announce(await self.deployments.get(taking_back))
-        return self._announce(added)
+        self.announce(await self.deployments.get(taking_back))
+        return self.announce(added)
 
-    def _announce(self, deployment: Deployment) -> Deployment:
+    def announce(self, deployment: Deployment) -> Deployment:
+        """Tell whoever watches that a deployment, or what is shown around it, has changed."""
         for listener in self.listeners:
             listener(deployment)
         for waiting in self._waiting.get(deployment.id, ()):

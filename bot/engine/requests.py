@@ -178,6 +178,8 @@ class Requests:
                 if ended.timeline[-1].at != at:  # the key was there: another click had come first
                     raise self._too_late(ended, requester)
                 await self.durable.steps.give_back(ended)
+                for other in await self.deployments.queue(ended.scope):
+                    self.ledger.announce(other)
                 return ended
         if found.phase.final:
             raise self._too_late(found, requester)

@@ -15,7 +15,7 @@ from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
 from bot.domain.deployment import Resolution
 from bot.domain.ids import DeploymentId, LockScope
 from bot.domain.lifecycle import Phase
-from bot.engine.steps import End, EndKind, end
+from bot.engine.ends import End, EndKind, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -39,7 +39,7 @@ class Workflows(DBOSConfiguredInstance):
     async def intake(self, deployment_id: str, scope: str) -> None:
         """Plan a deployment and put it in the queue."""
         deployment = DeploymentId(deployment_id)
-        planned = await _step("plan", self.steps.plan, deployment)
+        planned = await _step("plan", self.steps.rollout.plan, deployment)
         if planned["kind"] != EndKind.DONE:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, planned["note"])
             return
@@ -56,7 +56,7 @@ class Workflows(DBOSConfiguredInstance):
         if claimed is None:
             return None
         deployment = DeploymentId(claimed)
-        recorded = await _step("record previous", self.steps.record_previous, deployment)
+        recorded = await _step("record previous", self.steps.rollout.record_previous, deployment)
         if recorded["kind"] != EndKind.DONE:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, recorded["note"])
             return claimed
@@ -83,14 +83,14 @@ class Workflows(DBOSConfiguredInstance):
 
     async def _deploy(self, deployment: DeploymentId, attempt: int) -> End:
         """Bring the release there and prove it healthy."""
-        applied = await _step("apply", self.steps.apply, deployment, attempt)
+        applied = await _step("apply", self.steps.rollout.apply, deployment, attempt)
         if applied["kind"] != EndKind.DONE:
             return applied
-        rolled_out = await _step("watch", self.steps.watch, deployment)
+        rolled_out = await _step("watch", self.steps.rollout.watch, deployment)
         if rolled_out["kind"] != EndKind.DONE:
             return rolled_out
         await _step("begin verifying", self.steps.begin_verifying, deployment, attempt)
-        verified = await _step("verify", self.steps.verify, deployment)
+        verified = await _step("verify", self.steps.rollout.verify, deployment)
         if verified["kind"] != EndKind.DONE:
             return verified
         return await _step("succeed", self.steps.succeed, deployment, attempt)
@@ -113,9 +113,9 @@ class Workflows(DBOSConfiguredInstance):
             return True
         if kind == EndKind.UNKNOWN or (kind == EndKind.FAILED and await self._must_ask(deployment, attempt)):
             return False
-        back = await _step("restore", self.steps.restore, deployment, attempt)
+        back = await _step("restore", self.steps.rollout.restore, deployment, attempt)
         if back["kind"] == EndKind.DONE:
-            back = await _step("watch the restore", self.steps.watch_restore, deployment)
+            back = await _step("watch the restore", self.steps.rollout.watch_restore, deployment)
         if back["kind"] != EndKind.DONE:
             came_to["note"] = " ".join(filter(None, [note, f"What ran before could not be put back: {back['note']}"]))
             return False

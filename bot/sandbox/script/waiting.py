@@ -109,7 +109,7 @@ class StateWait:
         """
         started = {touch.deployment_id for touch in touched if touch.started}
         acted = {touch.deployment_id: False for touch in touched if touch.deployment_id not in started}
-        if self.act.clicked is not None and (touched or self.act.answered()):
+        if self.act.clicked is not None:
             acted.setdefault(self.act.clicked, False)
         begun = {touch.deployment_id: True for touch in touched if touch.started}
         return (acted or begun) if self.state in _TAKEN_BACK else (begun or acted)

@@ -1,0 +1,36 @@
+"""How a step ended, in plain values that outlive the process: the workflows decide by nothing else."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypedDict
+
+
+class EndKind(StrEnum):
+    """How a step ended."""
+
+    DONE = "done"
+    #: A check said no; the target was changed.
+    FAILED = "failed"
+    #: It broke before anything was changed.
+    ERRORED = "errored"
+    #: A person asked to stop.
+    STOPPED = "stopped"
+    #: The target runs something else that nobody here put there.
+    SUPERSEDED = "superseded"
+    #: The platform put the earlier release back by itself.
+    PUT_BACK = "put_back"
+    #: It cannot be told what the target runs.
+    UNKNOWN = "unknown"
+
+
+class End(TypedDict):
+    """The end of a step, as the workflow's journal keeps it."""
+
+    kind: str
+    note: str
+
+
+def end(kind: EndKind, note: str = "") -> End:
+    """How a step ended, with the sentence for people."""
+    return End(kind=kind.value, note=note)

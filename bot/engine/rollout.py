@@ -1,0 +1,212 @@
+"""The steps that touch a target. Each may run again after a crash, at any point, and then finds what it did before.
+
+Reading is repeated freely; a change carries its operation id, under which the target makes it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import OutcomeUnknown, ProviderError, ProviderRejected
+from bot.domain.ids import operation_id
+from bot.domain.lifecycle import Phase
+from bot.domain.rollout import Outcome, OutcomeKind, Progress
+from bot.engine.ends import End, EndKind, end
+from bot.engine.patience import patiently
+from bot.engine.places import remember
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from bot.domain.catalog import Catalog
+    from bot.domain.deployment import Deployment
+    from bot.domain.ids import DeploymentId
+    from bot.domain.rollout import Handle
+    from bot.engine.ledger import Ledger
+    from bot.ports.deployments import Deployments, Releases
+    from bot.ports.providers import CatalogSource, Providers
+    from bot.ports.target import Target
+
+_OF_OUTCOME = {
+    OutcomeKind.SUCCEEDED: EndKind.DONE,
+    OutcomeKind.FAILED: EndKind.FAILED,
+    OutcomeKind.ROLLED_BACK_BY_PLATFORM: EndKind.PUT_BACK,
+    OutcomeKind.SUPERSEDED: EndKind.SUPERSEDED,
+    OutcomeKind.TIMED_OUT: EndKind.FAILED,
+    OutcomeKind.DELETED: EndKind.UNKNOWN,
+}
+
+
+@dataclass(kw_only=True)
+class Rollout:
+    """What is done to a target, and what is seen there."""
+
+    ledger: Ledger
+    deployments: Deployments
+    releases: Releases
+    catalogs: CatalogSource
+    providers: Providers
+    look_again: float = 1.0
+    """Seconds between two looks for a person's word that another replica has taken."""
+
+    async def plan(self, deployment_id: DeploymentId) -> End:
+        """Find out what would change, without changing it."""
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.plan is not None or deployment.phase is not Phase.REQUESTED:
+            return end(EndKind.DONE)
+        target = await self.target(deployment)
+        try:
+            plan = await patiently(lambda: target.plan(release=deployment.release), patience=20)
+        except ProviderError as error:
+            return end(EndKind.ERRORED, f"It could not be planned: {error.message} Nothing was changed.")
+        await self.ledger.amend(deployment_id, lambda found: found.evolve(plan=plan))
+        return end(EndKind.DONE)
+
+    async def record_previous(self, deployment_id: DeploymentId) -> End:
+        """Write down what runs now, before anything is changed."""
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.previous_recorded:
+            return end(EndKind.DONE)
+        target = await self.target(deployment)
+        try:
+            running = await patiently(target.current, patience=30)
+        except ProviderError as error:
+            return end(EndKind.ERRORED, f"What runs now could not be read: {error.message} Nothing was changed.")
+        await self.ledger.amend(deployment_id, lambda found: found.record_previous(running))
+        if running is not None:
+            await remember(self.releases, deployment.service, deployment.environment, running, at=self.ledger.now())
+        return end(EndKind.DONE)
+
+    async def apply(self, deployment_id: DeploymentId, attempt: int) -> End:
+        """Begin the change under this attempt's operation id."""
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.request and deployment.request.resolution is None and deployment.handle is None:
+            return end(EndKind.STOPPED)
+        target = await self.target(deployment)
+        operation = operation_id(deployment_id, "apply", attempt)
+        return await self._mutate(
+            deployment, lambda: target.apply(release=deployment.release, operation=operation), attempt
+        )
+
+    async def restore(self, deployment_id: DeploymentId, attempt: int) -> End:
+        """Begin to bring back what ran before."""
+        deployment = await self.deployments.get(deployment_id)
+        target = await self.target(deployment)
+        operation = operation_id(deployment_id, "restore", attempt)
+        return await self._mutate(
+            deployment, lambda: target.restore(to=deployment.previous, operation=operation), attempt
+        )
+
+    async def watch(self, deployment_id: DeploymentId) -> End:
+        """Follow the change until the target says how it ended, or a person asks to stop."""
+        return await self._unless_stopped(deployment_id, self._follow(deployment_id))
+
+    async def watch_restore(self, deployment_id: DeploymentId) -> End:
+        """Follow the way back; nobody can stop that."""
+        return await self._follow(deployment_id)
+
+    async def _follow(self, deployment_id: DeploymentId) -> End:
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.handle is None:
+            return end(EndKind.UNKNOWN, "The change under way has no handle to be followed by.")
+        target = await self.target(deployment)
+        service = (await self.catalogs.at(deployment.catalog_revision)).service(deployment.service)
+        try:
+            async with asyncio.timeout(service.deadline):
+                while True:
+                    try:
+                        async for seen in target.observe(handle=deployment.handle):
+                            if isinstance(seen, Outcome):
+                                return end(_OF_OUTCOME[seen.kind], seen.message)
+                            await self._show(deployment_id, seen)
+                    except ProviderError as error:
+                        if not error.retryable:
+                            return end(EndKind.UNKNOWN, error.message)
+                        await self._show(deployment_id, Progress(done=0, total=0, message=f"waiting: {error.message}"))
+                        await asyncio.sleep(error.retry_after or 1.0)
+        except TimeoutError:
+            return end(EndKind.FAILED, f"It was not done within {service.deadline / 60:g} minutes.")
+
+    async def verify(self, deployment_id: DeploymentId) -> End:
+        """Prove that the release serves in good health: several looks in a row, within a deadline."""
+        deployment = await self.deployments.get(deployment_id)
+        target = await self.target(deployment)
+        check = (await self.catalogs.at(deployment.catalog_revision)).service(deployment.service).health
+
+        async def prove() -> End:
+            passed, wrong = 0, "no look was possible"
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(check.deadline):
+                    while passed < check.passes:
+                        if passed:
+                            await asyncio.sleep(check.interval)
+                        try:
+                            health = await target.health(release=deployment.release, check=check)
+                        except ProviderError as error:
+                            passed, wrong = 0, error.message
+                            await asyncio.sleep(check.interval)
+                            continue
+                        passed = passed + 1 if health.ok else 0
+                        if health.ok:
+                            text = f"{health.healthy} of {health.instances} instances healthy"
+                            await self._show(deployment_id, Progress(done=passed, total=check.passes, message=text))
+                        else:
+                            wrong = health.message or f"{health.healthy} of {health.instances} instances healthy"
+                            await self._show(deployment_id, Progress(done=0, total=check.passes, message=wrong))
+                            await asyncio.sleep(check.interval)
+                    return end(EndKind.DONE)
+            return end(EndKind.FAILED, f"Health was not proven within {check.deadline:g} s: {wrong}")
+
+        return await self._unless_stopped(deployment_id, prove())
+
+    async def _mutate(self, deployment: Deployment, call: Callable[[], Awaitable[Handle]], attempt: int) -> End:
+        try:
+            handle = await patiently(call, patience=60)
+        except ProviderRejected as error:
+            return end(EndKind.ERRORED, error.message)
+        except OutcomeUnknown as error:
+            return end(EndKind.UNKNOWN, error.message)
+        except ProviderError as error:
+            return end(EndKind.UNKNOWN, f"{error.message} It may or may not have taken the change.")
+        await self.ledger.amend(deployment.id, lambda found: found.evolve(handle=handle, attempt=attempt))
+        return end(EndKind.DONE)
+
+    async def _show(self, deployment_id: DeploymentId, progress: Progress) -> None:
+        await self.ledger.amend(
+            deployment_id, lambda found: found if found.progress == progress else found.evolve(progress=progress)
+        )
+
+    async def target(self, deployment: Deployment) -> Target:
+        catalog: Catalog = await self.catalogs.at(deployment.catalog_revision)
+        return self.providers.target(catalog, deployment.service, deployment.environment)
+
+    async def _unless_stopped(self, deployment_id: DeploymentId, work: Awaitable[End]) -> End:
+        """The end of ``work``, or STOPPED as soon as a person asks to abort."""
+
+        async def stopped() -> End:
+            async for deployment in self.changes(deployment_id):
+                if deployment.request and deployment.request.resolution is None:
+                    return end(EndKind.STOPPED)
+            raise AssertionError("a deployment's changes never end")
+
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(stopped())
+        try:
+            done, _ = await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return stopping.result() if stopping in done else working.result()
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
+    async def changes(self, deployment_id: DeploymentId) -> AsyncIterator[Deployment]:
+        """The deployment now, and again whenever it may have changed."""
+        with self.ledger.woken_by(deployment_id) as woken:
+            while True:
+                woken.clear()
+                yield await self.deployments.get(deployment_id)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), self.look_again)

@@ -100,10 +100,11 @@ class Source:
         self._starts = [0, *(end.end() for end in _LINE_END.finditer(text) if end.end() < len(text))]
 
     def place(self, at: int) -> tuple[int, int]:
-        """Line and column, both from 1. The end of the text counts as the end of its last line."""
-        at = max(0, min(at, len(self.text)))
+        """Line and column, both from 1. What lies behind the last line counts as the end of it."""
         line = bisect_right(self._starts, at)
-        return line, at - self._starts[line - 1] + 1
+        start = self._starts[line - 1]
+        end = _LINE_END.search(self.text, start)
+        return line, min(at, end.start() if end else len(self.text)) - start + 1
 
     def problem(
         self, at: int, path: Path, message: str, *, allowed: tuple[str, ...] = (), nearest: str | None = None
@@ -371,6 +372,8 @@ def _explained(error: Any, text: str) -> tuple[int, str]:
             began,
             f"the '{text[began : began + 1]}' that begins here is not closed by '{closing}' where it should be",
         )
+    if "<stream end>" in problem:
+        return at, "the file ends before this is complete"
     if "mapping values are not allowed" in problem:
         return at, "a ':' where none can be; check the indentation, or put text with ': ' in it in quotes"
     if "could not find expected ':'" in problem:

@@ -116,7 +116,7 @@ def _holds(text: str, providers: Providers) -> None:
         assert problem.line is not None
         assert problem.column is not None
         assert 1 <= problem.line <= len(lines)
-        assert 1 <= problem.column <= len(lines[problem.line - 1]) + 2
+        assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
         assert len(str(problem)) < 1500
         assert str(problem).isprintable()
     assert len(set(problems)) == len(problems)

@@ -39,6 +39,8 @@ _KEPT = {"active", "rank", "told_view", "untold_since"}
 _COLUMNS = [column for column in deployments.c if column.name not in _KEPT]
 # Written out, not bound: only so can a planner see that the small index of what is under way will do.
 _ACTIVE: ColumnElement[bool] = literal_column("active")
+# Written out too: not knowing how few are wanted, a planner may sort a million rows for twenty.
+_ONE: ColumnElement[int] = literal_column("1")
 _LOCKED = tuple(phase.value for phase in Phase if phase.holds_lock)
 
 
@@ -66,7 +68,7 @@ def planned_before(scope: str, number: int) -> Select[Any]:
             deployments.c.phase == Phase.REQUESTED.value,
             deployments.c.number < number,
         )
-        .limit(1)
+        .limit(_ONE)
     )
 
 
@@ -76,7 +78,7 @@ def holder_of(scope: str) -> Select[Any]:
         select(*_COLUMNS)
         .where(_ACTIVE, deployments.c.scope == scope, deployments.c.phase.in_(_LOCKED))
         .order_by(deployments.c.number)
-        .limit(1)
+        .limit(_ONE)
     )
 
 
@@ -86,7 +88,7 @@ def claimed_by(turn: str) -> Select[Any]:
         select(*_COLUMNS)
         .where(literal_column("turn IS NOT NULL"), deployments.c.turn == turn)
         .order_by(deployments.c.number.desc())
-        .limit(1)
+        .limit(_ONE)
     )
 
 
@@ -97,7 +99,7 @@ def past_of(service: str, environment: str | None, *, limit: int, before: int | 
         statement = statement.where(deployments.c.environment == environment)
     if before is not None:
         statement = statement.where(deployments.c.number < before)
-    return statement.order_by(deployments.c.number.desc()).limit(limit)
+    return statement.order_by(deployments.c.number.desc()).limit(literal_column(str(int(limit))))
 
 
 class StoredDeployments:
@@ -110,8 +112,11 @@ class StoredDeployments:
         self._next_number = next_number.on_conflict_do_update(
             index_elements=["name"], set_={"value": counters.c.value + 1}
         ).returning(counters.c.value)
-        self._insert = insert(deployments).on_conflict_do_nothing()
-        self._insert_event = insert(events).on_conflict_do_nothing(index_elements=["deployment_id", "key"])
+        # A row comes back only if one was written.
+        self._insert = insert(deployments).on_conflict_do_nothing().returning(deployments.c.id)
+        self._insert_event = (
+            insert(events).on_conflict_do_nothing(index_elements=["deployment_id", "key"]).returning(events.c.sequence)
+        )
 
     async def add(
         self,
@@ -129,7 +134,7 @@ class StoredDeployments:
             number = (await connection.execute(self._next_number)).scalar_one()
             numbered = replace(deployment, number=number)
             row = {**deployment_row(numbered), "untold_since": datetime.now(UTC)}
-            if (await connection.execute(self._insert, row)).rowcount == 0:
+            if (await connection.execute(self._insert, row)).first() is None:
                 raise _AlreadyDone
             await connection.execute(self._insert_event, event_row(event))
             if taking_back is not None and change is not None:
@@ -267,7 +272,7 @@ class StoredDeployments:
         values |= {"deployment": deployment_id, "seen": before.view, "now": datetime.now(UTC)}
         if (await connection.execute(_UPDATE, values)).rowcount == 0:
             raise _Overtaken
-        if event is not None and (await connection.execute(self._insert_event, event_row(event))).rowcount == 0:
+        if event is not None and (await connection.execute(self._insert_event, event_row(event))).first() is None:
             raise _AlreadyDone
         return after
 

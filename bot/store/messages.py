@@ -31,7 +31,7 @@ def untold_deployments(limit: int) -> Select[Any]:
         select(deployments.c.id)
         .where(literal_column("view > told_view"))
         .order_by(deployments.c.untold_since, deployments.c.number)
-        .limit(limit)
+        .limit(literal_column(str(int(limit))))
     )
 
 

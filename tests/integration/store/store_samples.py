@@ -1,0 +1,169 @@
+"""Deployments, events and releases for the store's tests, made by hand or by chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from bot.domain.actor import BOT, Actor, ActorKind
+from bot.domain.deployment import Deployment, Moment, Request, Resolution
+from bot.domain.history import Event
+from bot.domain.ids import (
+    DeploymentId,
+    EnvironmentName,
+    LockScope,
+    OperationId,
+    ServiceName,
+    new_deployment_id,
+)
+from bot.domain.lifecycle import Phase
+from bot.domain.release import Artifact, Release
+from bot.domain.rollout import Handle, Plan, Progress, Running
+
+if TYPE_CHECKING:
+    from bot.store.deployments import StoredDeployments
+
+ADA = Actor(workspace="T1", id="U0ADA", name="Ada Lovelace")
+GRACE = Actor(workspace="T1", id="U0GRACE", name="Grace Hopper")
+NOON = datetime(2031, 5, 17, 12, 0, tzinfo=UTC)
+CHECKOUT = ServiceName("checkout")
+STAGING = EnvironmentName("staging")
+SCOPE = LockScope("checkout@staging")
+
+
+def release(version: str = "v1.2", service: str = "checkout") -> Release:
+    return Release(
+        service=ServiceName(service),
+        version=version,
+        artifact=Artifact(digest=f"sha256:{version}", location=f"artifacts/{service}/{version}"),
+    )
+
+
+def deployment(**changes: Any) -> Deployment:
+    name = new_deployment_id()
+    made = Deployment(
+        id=name,
+        number=0,
+        service=CHECKOUT,
+        environment=STAGING,
+        scope=SCOPE,
+        release=release(),
+        requester=ADA,
+        channel="C0DEPLOY",
+        catalog_revision="c1",
+        origin=f"slack:{name}",
+        timeline=(Moment(phase=Phase.REQUESTED, at=NOON, actor=ADA),),
+    )
+    return replace(made, **changes)
+
+
+def requested(of: Deployment) -> Event:
+    return Event(
+        deployment=of.id, key="requested", kind="requested", actor=of.requester, at=NOON, after=Phase.REQUESTED
+    )
+
+
+def moved(before: Deployment, after: Deployment) -> Event:
+    """The event of a transition."""
+    return Event(
+        deployment=after.id,
+        key=f"{after.phase}:{after.version}",
+        kind="moved",
+        actor=BOT,
+        at=NOON,
+        before=before.phase,
+        after=after.phase,
+    )
+
+
+async def store(deployments: StoredDeployments, *phases: Phase, **changes: Any) -> Deployment:
+    """A stored deployment that went through these phases."""
+    made = deployment(**changes)
+    found = await deployments.add(made, event=requested(made))
+    for phase in phases:
+
+        def change(now: Deployment, to: Phase = phase) -> Deployment:
+            return now.advance(to, actor=BOT, at=NOON)
+
+        found = await deployments.update(found.id, change, event=moved)
+    return found
+
+
+# What people and providers send may hold anything at all; names and keys are ours and hold what any database can.
+anything = st.text(st.characters(), max_size=40)
+plain = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30)
+counts = st.integers(0, 2**31)
+zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-9))])
+instants = st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=zones)  # noqa: DTZ001 - bounds are naive
+actors = st.builds(Actor, kind=st.sampled_from(ActorKind), workspace=anything, id=plain, name=anything)
+releases = st.builds(
+    Release,
+    service=plain.map(ServiceName),
+    version=anything,
+    artifact=st.builds(Artifact, digest=plain, location=anything),
+)
+operations = anything.map(OperationId)
+running = st.builds(
+    Running,
+    release=releases,
+    healthy=counts,
+    instances=counts,
+    operation=st.none() | operations,
+    details=st.dictionaries(anything, anything, max_size=3),
+)
+plans = st.builds(
+    Plan,
+    current=st.none() | running,
+    changes=st.lists(anything, max_size=3).map(tuple),
+    warnings=st.lists(anything, max_size=3).map(tuple),
+    no_change=st.booleans(),
+)
+requests = st.builds(
+    Request, actor=actors, at=instants, resolution=st.none() | st.sampled_from(Resolution), reason=anything
+)
+moments = st.builds(Moment, phase=st.sampled_from(Phase), at=instants, actor=actors, note=anything)
+deployments_of_all_kinds = st.builds(
+    Deployment,
+    id=st.builds(new_deployment_id),
+    number=st.integers(1, 2**62),
+    service=plain.map(ServiceName),
+    environment=plain.map(EnvironmentName),
+    scope=plain.map(LockScope),
+    release=releases,
+    strategy=anything,
+    reason=anything,
+    requester=actors,
+    channel=anything,
+    catalog_revision=anything,
+    origin=st.uuids().map(str),
+    rollback_of=st.none() | plain.map(DeploymentId),
+    force=st.booleans(),
+    phase=st.sampled_from(Phase),
+    version=st.integers(1, 2**62),
+    view=st.integers(1, 2**62),
+    timeline=st.lists(moments, min_size=1, max_size=3).map(tuple),
+    note=anything,
+    plan=st.none() | plans,
+    previous=st.none() | running,
+    previous_recorded=st.booleans(),
+    handle=st.none() | st.builds(Handle, operation=operations, generation=anything),
+    attempt=st.integers(1, 9),
+    progress=st.none() | st.builds(Progress, done=counts, total=counts, message=anything),
+    request=st.none() | requests,
+    turn=st.none() | plain,
+)
+events_of_all_kinds = st.builds(
+    Event,
+    deployment=plain.map(DeploymentId),
+    key=plain,
+    kind=plain,
+    actor=actors,
+    at=instants,
+    before=st.none() | st.sampled_from(Phase),
+    after=st.none() | st.sampled_from(Phase),
+    note=anything,
+    sequence=st.integers(1, 2**62),
+)

@@ -1,0 +1,104 @@
+"""Every value comes back as it went in; rows of older builds stay readable, rows of newer ones are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase as HypothesisPhase
+from store_samples import (
+    deployment,
+    deployments_of_all_kinds,
+    events_of_all_kinds,
+    requested,
+)
+
+from bot.domain.deployment import Deployment
+from bot.domain.errors import StoreError
+from bot.store.codec import deployment_of, deployment_row, event_of, event_row
+
+if TYPE_CHECKING:
+    from bot.domain.history import Event
+    from bot.store.deployments import StoredDeployments
+
+
+def test_the_strategy_varies_every_field() -> None:
+    seen: dict[str, set[Any]] = {field.name: set() for field in dataclasses.fields(Deployment)}
+
+    @settings(max_examples=60, database=None, derandomize=True)
+    @given(deployments_of_all_kinds)
+    def collect(made: Deployment) -> None:
+        for name, values in seen.items():
+            values.add(repr(getattr(made, name)))
+
+    collect()
+    assert [name for name, values in seen.items() if len(values) < 2] == []
+
+
+@given(deployments_of_all_kinds)
+def test_a_deployment_comes_back_as_it_went_into_a_row(made: Deployment) -> None:
+    assert deployment_of(deployment_row(made)) == made  # type: ignore[arg-type]  # a dict reads like a row
+
+
+@given(events_of_all_kinds)
+def test_an_event_comes_back_as_it_went_into_a_row(made: Event) -> None:
+    row = {**event_row(made), "sequence": made.sequence}
+    assert event_of(row) == made  # type: ignore[arg-type]  # a dict reads like a row
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[HypothesisPhase.explicit, HypothesisPhase.generate],
+)
+@given(made=deployments_of_all_kinds)
+async def test_a_deployment_comes_back_from_the_database(deployments: StoredDeployments, made: Deployment) -> None:
+    made = dataclasses.replace(made, origin=f"slack:{made.id}")  # the same act again would be the same deployment
+    stored = await deployments.add(made, event=requested(made))
+    assert stored == dataclasses.replace(made, number=stored.number)
+    assert await deployments.get(made.id) == stored
+    assert await deployments.by_number(stored.number) == stored
+    [event] = await deployments.events(made.id)
+    assert dataclasses.replace(event, sequence=0) == requested(made)
+    for moment in (await deployments.get(made.id)).timeline:
+        assert moment.at.utcoffset() is not None
+
+
+def test_a_row_of_an_older_build_gets_defaults() -> None:
+    made = deployment()
+    row = deployment_row(made)
+    full = json.loads(row["body"])
+    kept = {"release": full["release"], "requester": {"id": "U0ADA"}}
+    kept["release"].pop("location")
+    old = deployment_of({**row, "body": json.dumps(kept)})  # type: ignore[arg-type]  # a dict reads like a row
+    assert old.release.same_as(made.release)
+    assert (old.requester.name, old.strategy, old.timeline, old.attempt) == ("U0ADA", "rolling", (), 1)
+    assert (old.plan, old.previous, old.previous_recorded, old.request) == (None, None, False, None)
+
+
+@pytest.mark.parametrize("where", ["column", "timeline"])
+def test_a_phase_of_a_newer_build_is_refused(where: str) -> None:
+    row = deployment_row(deployment())
+    if where == "column":
+        row["phase"] = "levitating"
+    else:
+        row["body"] = row["body"].replace('"phase":"requested"', '"phase":"levitating"')
+    with pytest.raises(StoreError, match=r"phase 'levitating'.*newer"):
+        deployment_of(row)  # type: ignore[arg-type]  # a dict reads like a row
+
+
+def test_a_damaged_row_is_named() -> None:
+    row = {**deployment_row(deployment()), "id": "d7", "body": "{"}
+    with pytest.raises(StoreError, match="deployment d7 cannot be read"):
+        deployment_of(row)  # type: ignore[arg-type]  # a dict reads like a row
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    made = deployment()
+    naive = dataclasses.replace(made.timeline[0], at=made.timeline[0].at.replace(tzinfo=None))
+    with pytest.raises(TypeError, match="time zone"):
+        deployment_row(dataclasses.replace(made, timeline=(naive,)))

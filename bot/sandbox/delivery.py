@@ -104,6 +104,11 @@ class Delivery:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    async def idle(self) -> None:
+        """Return when no retry and no duplicate is under way any more."""
+        while self._running:
+            await asyncio.wait(self._running)
+
     async def close(self) -> None:
         for task in list(self._running):
             task.cancel()

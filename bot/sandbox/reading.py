@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from bot.sandbox.workspace import Workspace
 
 _REFERENCE = re.compile(r"<([^<>]*)>")
-_STYLED = re.compile(r"(?<![\w*_~`])([*_~])(?=\S)([^*_~\n]*?[^\s*_~])\1(?![\w*_~`])")
+_STYLED = tuple(
+    re.compile(rf"(?<![^\W_])(?<!{mark}){mark}(?=\S)([^{mark}\n]*?\S){mark}(?![^\W_])(?!{mark})")
+    for mark in (r"\*", "~", "_")
+)
 _CODE = re.compile(r"```\n?(.*?)\n?```|`([^`\n]+)`", re.DOTALL)
 
 
@@ -49,8 +52,9 @@ def mrkdwn(ws: Workspace, text: str) -> str:
 
     text = _CODE.sub(keep, text)
     text = _REFERENCE.sub(lambda found: _reference(ws, found[1]), text)
-    while (bare := _STYLED.sub(r"\2", text)) != text:
-        text = bare
+    for _ in range(2):  # a mark inside another one shows only when that is off
+        for styled in _STYLED:
+            text = styled.sub(r"\1", text)
     text = re.sub("\x00(\\d+)\x00", lambda found: codes[int(found[1])], text)
     return unescape(text)
 

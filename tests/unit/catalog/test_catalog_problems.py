@@ -36,9 +36,23 @@ def test_each_problem_is_told_at_its_place(good: str, providers: Providers, old:
         (b"a: " + b"[" * 100_000, ":1:35: a"),
         (b"a: &a [" + b"1," * 500 + b"]\nb: &b [" + b"*a," * 300 + b"]\n", ":2:"),
         (b"a: 1\r\nb: [\r\n", ":2:5: b[0]: the file ends before this is complete."),
+        (b"a: &a 1\nb: &a [*a]\n", ":2:8: b[0]: '*a' refers to '&a', which is not complete before this place"),
         (b"a: &a [*a]\n", ":1:8: a[0]: '*a' refers to '&a', which is not complete before this place"),
     ],
-    ids=["empty", "comments", "list", "scalar", "latin-1", "utf-16", "huge", "deep", "aliases", "unfinished", "loop"],
+    ids=[
+        "empty",
+        "comments",
+        "list",
+        "scalar",
+        "latin-1",
+        "utf-16",
+        "huge",
+        "deep",
+        "aliases",
+        "unfinished",
+        "late loop",
+        "loop",
+    ],
 )
 def test_a_file_that_is_no_document(tmp_path: Path, providers: Providers, data: bytes, answer: str) -> None:
     path = tmp_path / "config.yaml"

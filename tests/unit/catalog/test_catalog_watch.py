@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from bad_catalogs import broken
 
+from bot.catalog import watch as watch_module
 from bot.catalog.load import Providers, parse
 from bot.catalog.problems import CatalogError
 from bot.catalog.watch import LiveCatalog
@@ -156,17 +157,28 @@ async def test_a_config_map_is_swapped_by_its_symlink(tmp_path: Path, providers:
     assert watched.live.current().service("checkout").images.options["folder"] == tmp_path.parent / "artifacts/checkout"
 
 
-async def test_a_half_written_file_is_not_judged(path: Path, providers: Providers, good: str) -> None:
-    # The writer stops longest after what is a good file without roles; it must never be in force.
-    watched = Watched(LiveCatalog(path, providers=providers, interval=0.005, settle=0.5))
-    watch = asyncio.create_task(watched.live.run(on_invalid=watched.on_invalid, on_reloaded=watched.on_reloaded))
+async def test_a_half_written_file_is_not_judged(
+    path: Path, providers: Providers, good: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    read = watch_module.read_bytes
+
+    def read_and_tell(path: Path) -> bytes:
+        data = read(path)
+        seen.append(data)
+        return data
+
+    watched = Watched(LiveCatalog(path, providers=providers, interval=0.005, settle=0.3))
+    monkeypatch.setattr(watch_module, "read_bytes", read_and_tell)
     changed = good.replace("Takes the money", "Takes the cash")
+    # One of the halves is a good file without roles; it must never be in force.
     cut = changed.index("roles:")
-    with path.open("w") as file:
-        for part in (changed[:50], changed[50:cut], changed[cut : cut + 40], changed[cut + 40 :]):
-            file.write(part)
-            file.flush()
-            await asyncio.to_thread(path.read_bytes)
+    watch = asyncio.create_task(watched.live.run(on_invalid=watched.on_invalid, on_reloaded=watched.on_reloaded))
+    async with asyncio.timeout(20):
+        for end in (50, cut, cut + 40, len(changed)):
+            path.write_text(changed[:end])
+            while changed[:end].encode() not in seen:
+                await asyncio.sleep(0.005)
     await watched.until(lambda: bool(watched.reloaded))
     watch.cancel()
     assert watched.invalid == []

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from bot.domain.errors import DeploymentArchitectError
 from bot.sandbox.model import SandboxError
 from bot.sandbox.script.deeds import PATIENCE, Deed, Missed, People, appears
 from bot.sandbox.script.lines import (
@@ -105,7 +106,7 @@ class _Player:
             began = self.elapsed()
             try:
                 note = await self._line(line)
-            except (Missed, SandboxError) as error:
+            except (Missed, SandboxError, DeploymentArchitectError) as error:
                 missed += 1
                 witness.look()
                 why, details = (error.why, error.details) if isinstance(error, Missed) else (str(error), ())
@@ -121,7 +122,7 @@ class _Player:
         return 1 if missed else 0
 
     async def _line(self, line: AnyLine) -> str:
-        """Play one line; returns a remark on how it held. Raises Missed or SandboxError."""
+        """Play one line; returns a remark on how it held. Raises Missed, SandboxError or what the feed raises."""
         match line:
             case Wait():
                 return await self._wait(line)

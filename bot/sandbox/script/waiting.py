@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.domain.errors import StoreError
 from bot.domain.lifecycle import TRANSITIONS, Phase
 
 if TYPE_CHECKING:
@@ -70,10 +71,14 @@ class StateWait:
         deadline = self.elapsed() + self.within
         while True:
             seen = self.workspace.seq
-            ended = await self._check()
+            silence = ""
+            try:
+                ended = await self._check()
+            except StoreError as error:  # the bot's database may be away for a moment while the bot is restarted
+                ended, silence = None, f" ({error})"
             left = deadline - self.elapsed()
             if ended is None and left <= 0:
-                ended = self._missed(f"not within {_seconds(self.within)}")
+                ended = self._missed(f"not within {self.within:g} s{silence}")
             if ended is not None:
                 return ended
             with suppress(TimeoutError):
@@ -109,7 +114,7 @@ class StateWait:
         """
         started = {touch.deployment_id for touch in touched if touch.started}
         acted = {touch.deployment_id: False for touch in touched if touch.deployment_id not in started}
-        if self.act.clicked is not None:
+        if self.act.clicked is not None and (touched or self.act.answered()):
             acted.setdefault(self.act.clicked, False)
         begun = {touch.deployment_id: True for touch in touched if touch.started}
         return (acted or begun) if self.state in _TAKEN_BACK else (begun or acted)
@@ -141,10 +146,6 @@ class StateWait:
 def _standing(watched: _Watched) -> str:
     since = "since before this wait" if watched.entered is None else f"since {watched.entered:.1f} s"
     return f"{watched.phase} {since}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:g} s"
 
 
 def _reachable(phase: str) -> frozenset[str]:

@@ -57,10 +57,8 @@ class Words:
     @property
     def ended(self) -> bool:
         """Whether only white space or a comment is left."""
-        if self._at >= len(self._line):
-            return True
-        before = self._line[self._at - 1] if self._at else " "
-        return self._line[self._at] == "#" and before.isspace()
+        # The cursor stands where a word may begin, so what is before it is white space or the line's begin.
+        return self._at >= len(self._line) or self._line[self._at] == "#"
 
     @property
     def quoted_next(self) -> bool:

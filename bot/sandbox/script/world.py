@@ -74,7 +74,10 @@ class BotProcess(Protocol):
 
 
 class DeploymentFeed(Protocol):
-    """The deployments as the bot's own record has them; read only. Event numbers only grow."""
+    """The deployments as the bot's own record has them; read only. Event numbers only grow.
+
+    A StoreError is waited out until the deadline; any other DeploymentArchitectError misses the line.
+    """
 
     async def marker(self) -> int:
         """The number of the newest event."""

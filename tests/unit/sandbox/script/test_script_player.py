@@ -15,6 +15,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.errors import StoreError
 from bot.domain.history import Touch
 from bot.sandbox.script import deeds, player
 from bot.sandbox.script.grammar import parse
@@ -271,6 +272,7 @@ async def test_the_main_path(world: World) -> None:
     assert "@ada  /deploy checkout v1.2 staging" in printed
     assert "Deployment Architect in #deployments (edited)" in printed
     assert "confirm “Roll back? Everybody gets *v1.1*.” accepted" in printed
+    assert "(gone)" not in printed, "a message that gets a thread is the same message"
     assert "✓ wait     rolled_back  (held" in printed
     assert "✓ wait     succeeded  (held" in printed
     assert ", D2)" in printed
@@ -460,6 +462,15 @@ async def test_faults_reach_the_workspace(world: World) -> None:
     assert set(active) == {"429", "down", "duplicate deliveries"}
     assert active["down"] > 20 >= active["429"] > 9 >= active["duplicate deliveries"] > 1
     world.server.faults.clear()
+
+
+async def test_a_record_that_does_not_answer(world: World) -> None:
+    class Away(Record):
+        async def marker(self) -> int:
+            raise StoreError("The bot's own database does not answer.")
+
+    world.record = Away()
+    assert "The bot's own database does not answer." in await world.misses("@ada /deploy checkout v1.2 staging")
 
 
 async def test_a_channel_that_is_not_there(world: World) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+from bot.domain.errors import StoreError
 from bot.domain.history import Touch
 from bot.sandbox.script.waiting import Act, Reached, StateWait
 from bot.sandbox.workspace import Workspace
@@ -20,6 +21,7 @@ class Record:
     events: list[tuple[str, str, str | None, bool]] = field(default_factory=list)
     polls: int = 0
     polled: asyncio.Event = field(default_factory=asyncio.Event)
+    away: bool = False
 
     def enter(self, deployment: str, phase: str, actor: str | None = None, *, started: bool = False) -> None:
         self.events.append((deployment, phase, actor, started))
@@ -30,6 +32,8 @@ class Record:
     async def touched(self, *, actor: str, since: int) -> list[Touch]:
         self.polls += 1
         self.polled.set()
+        if self.away:
+            raise StoreError("the database does not answer")
         return [Touch(d, started) for d, _, who, started in self.events[since:] if who == actor]
 
     async def reached(self, deployment_id: str, phase: str, *, since: int) -> bool:
@@ -42,9 +46,10 @@ class Record:
     async def looked_at(self, times: int = 3) -> None:
         """Return once a wait has looked here so many times more."""
         wanted = self.polls + times
-        while self.polls < wanted:
-            self.polled.clear()
-            await self.polled.wait()
+        async with asyncio.timeout(5):
+            while self.polls < wanted:
+                self.polled.clear()
+                await self.polled.wait()
 
 
 def wait_for(
@@ -191,3 +196,17 @@ async def test_what_a_line_acted_on_gets_a_moment_before_it_is_hopeless() -> Non
     ended, took = await result(wait_for(record, "paused", since=2, clicked="D1", answered=True, within=30))
     assert ended.why == "it cannot become paused any more"
     assert 1.5 < took < 5
+
+
+async def test_a_database_that_is_away_for_a_moment_is_waited_for() -> None:
+    record = Record(away=True)
+    record.enter("D1", "succeeded", ADA, started=True)
+    waiting = asyncio.create_task(wait_for(record, "succeeded").result())
+    await record.looked_at()
+    record.away = False
+    assert await waiting == Reached({"D1": "succeeded"})
+
+    record.away = True
+    ended = await wait_for(record, "succeeded", within=0.2).result()
+    assert ended.why is not None
+    assert "the database does not answer" in ended.why

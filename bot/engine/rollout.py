@@ -208,5 +208,7 @@ class Rollout:
             while True:
                 woken.clear()
                 yield await self.deployments.get(deployment_id)
+                # Not `wait_for`: on Python 3.11 it swallows a cancellation that meets the event being set.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), self.look_again)
+                    async with asyncio.timeout(self.look_again):
+                        await woken.wait()

@@ -156,10 +156,14 @@ class Steps:
                 await self.ledger.amend(other, lambda found: found.touch())
         await self.ledger.amend(deployment_id, lambda found: found.touch())
 
-    async def close(self, deployment_id: DeploymentId, phase: Phase, note: str) -> None:
+    async def close(self, deployment_id: DeploymentId, phase: Phase, note: str, restored: bool = False) -> None:
         """End a deployment that did not succeed; what it would have taken back stands again."""
         deployment = await self.deployments.get(deployment_id)
         actor = await self._decider(deployment_id)
+        if restored:
+            before = deployment.previous
+            left = f"{before.release.version} serves again." if before else "Nothing ran there before, nor does now."
+            note = f"{note} {left}".strip()
         await self._advance(deployment_id, phase, key=f"closed:{phase}", note=note, actor=actor)
         await self.give_back(deployment)
 

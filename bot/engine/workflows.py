@@ -120,7 +120,7 @@ class Workflows(DBOSConfiguredInstance):
             came_to["note"] = " ".join(filter(None, [note, f"What ran before could not be put back: {back['note']}"]))
             return False
         phase = Phase.ABORTED if kind == EndKind.STOPPED else Phase.FAILED
-        await _step("close", self.steps.close, deployment, phase, note)
+        await _step("close", self.steps.close, deployment, phase, note, True)
         return True
 
     async def _must_ask(self, deployment: DeploymentId, attempt: int) -> bool:

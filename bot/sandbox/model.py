@@ -86,7 +86,6 @@ class Message:
     reactions: dict[str, list[str]] = field(default_factory=dict)
     attachments: list[JsonDict] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
-    pinned: bool = False
     changed_at: float = 0.0
     revision: int = 0
     as_read: tuple[int, str] = (-1, "")
@@ -111,6 +110,7 @@ class Channel:
     created: int = 0
     messages: dict[str, Message] = field(default_factory=dict)
     bookmarks: list[JsonDict] = field(default_factory=list)
+    pins: set[str] = field(default_factory=set)
 
     @property
     def command_name(self) -> str:

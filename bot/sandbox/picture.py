@@ -118,7 +118,7 @@ class Picture:
             "metadata": message.metadata,
             "ephemeral": message.ephemeral_for is not None,
             "deleted": message.deleted,
-            "pinned": message.pinned,
+            "pinned": message.ts in ws.channels[message.channel].pins,
         }
         return shown | {key: value for key, value in optional.items() if value}
 

@@ -80,7 +80,7 @@ class SandboxServer:
                 web.post("/upload/{file_id}", self._upload),
                 *self.viewer.routes(),
                 web.get("/", self._page),
-                web.get("/archives/{tail:.*}", self._page),
+                web.get("/archives/{channel}/p{ts:[0-9]{7,}}", self._permalink),
             ]
         )
         if PAGE.is_dir():
@@ -134,6 +134,15 @@ class SandboxServer:
             await request.read()
             return web.Response(status=503, text="service unavailable")
         return await receive(self.workspace, request)
+
+    async def _permalink(self, request: web.Request) -> web.Response:
+        """GET /archives/<channel>/p<ts>: where chat.getPermalink points to, on the page."""
+        channel = self.workspace.channels.get(request.match_info["channel"])
+        digits = request.match_info["ts"]
+        message = channel.messages.get(f"{digits[:-6]}.{digits[-6:]}") if channel else None
+        if channel is None or message is None:
+            return web.Response(status=404, text="there is no such message")
+        raise web.HTTPFound(f"/#{channel.name}/{message.thread_ts or message.ts}")
 
     async def _page(self, _request: web.Request) -> web.StreamResponse:
         index = PAGE / "index.html"

@@ -11,6 +11,7 @@ import binascii
 import inspect
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     Hint: TypeAlias = str | JsonDict
     Hints: TypeAlias = Callable[[str, str], Sequence[Hint] | Awaitable[Sequence[Hint]]]
+
+
+FOREIGN = "only this server's own page may act here"
 
 
 class Viewer:
@@ -68,6 +72,8 @@ class Viewer:
     # -- events
 
     async def events(self, request: web.Request) -> web.StreamResponse:
+        if _is_foreign(request):
+            return web.json_response({"ok": False, "error": FOREIGN}, status=403)
         try:
             person = self._who(request.query.get("as"))
         except SandboxError as problem:
@@ -102,6 +108,8 @@ class Viewer:
 
     async def act(self, request: web.Request) -> web.Response:
         """POST: what a person does. {ok: true, ...} or {ok: false, error}."""
+        if _is_foreign(request):
+            return web.json_response({"ok": False, "error": FOREIGN}, status=403)
         try:
             if request.content_type == "multipart/form-data":
                 return web.json_response(await self._upload_form(request))
@@ -259,6 +267,12 @@ class Viewer:
     async def close(self) -> None:
         for socket in list(self._sockets):
             await socket.close(code=1001, message=b"the workspace is closing")
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """Whether some other site's page sends this: a browser says where a page is from, and the page is from here."""
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != request.host
 
 
 def _answer(error: str | None, errors: dict[str, str]) -> JsonDict:

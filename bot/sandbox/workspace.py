@@ -37,7 +37,7 @@ Found = TypeVar("Found")
 
 TRIGGER_SECONDS = 3.0
 HOOK_SECONDS = 30 * 60.0
-CALLS_KEPT = 100_000
+CALLS_KEPT = 20_000
 TS = re.compile(r"\d{1,12}(\.\d{1,6})?")
 
 
@@ -251,6 +251,7 @@ class Workspace:
         else:
             messages = self.channels[message.channel].messages
             messages.pop(message.ts, None)
+            self.channels[message.channel].pins.discard(message.ts)
             if message.is_reply and (root := messages.get(message.thread_ts or "")):
                 root.replies.remove(message.ts)
         self.feed.publish("message_deleted", channel=message.channel, user=message.ephemeral_for, message=message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from bot.sandbox import wire
@@ -110,18 +111,16 @@ def join(api: Api, args: Args) -> JsonDict:
 def history(api: Api, args: Args) -> JsonDict:
     """Newest first; replies stay in their threads unless they were broadcast."""
     channel = _readable(api, args)
-    within = _between(args)
-    top_level = (
-        message
-        for message in reversed(channel.messages.values())
-        if not message.is_reply or message.subtype == "thread_broadcast"
-    )
+    oldest, within = _between(args)
+    # Messages stand in the order of their timestamps, so whatever is older than the oldest wanted ends the search.
+    recent = takewhile(lambda message: ts_micros(message.ts) >= oldest, reversed(channel.messages.values()))
+    top_level = (message for message in recent if not message.is_reply or message.subtype == "thread_broadcast")
     chosen, more, following = _take(filter(within, top_level), args)
     include = args.flag("include_all_metadata")
     return {
         "messages": [wire.message(api.ws, message, metadata=include) for message in chosen],
         "has_more": more,
-        "pin_count": sum(message.pinned for message in channel.messages.values()),
+        "pin_count": len(channel.pins),
         "channel_actions_ts": None,
         "channel_actions_count": 0,
         **({"response_metadata": {"next_cursor": following}} if more else {}),
@@ -136,7 +135,7 @@ def replies(api: Api, args: Args) -> JsonDict:
         raise SlackError("thread_not_found")
     if root.is_reply:
         root = channel.messages.get(root.thread_ts or "", root)
-    within = _between(args)
+    _, within = _between(args)
     thread = (channel.messages[ts] for ts in root.replies if ts in channel.messages)
     chosen, more, following = _take(filter(within, thread), args)
     include = args.flag("include_all_metadata")
@@ -154,7 +153,8 @@ def _readable(api: Api, args: Args) -> Channel:
     return channel
 
 
-def _between(args: Args) -> Callable[[Message], bool]:
+def _between(args: Args) -> tuple[int, Callable[[Message], bool]]:
+    """The oldest time that is wanted (microseconds), and the test for what lies between oldest and latest."""
     try:
         oldest, latest = (
             ts_micros(given) if (given := args.get(name)) is not None else None for name in ("oldest", "latest")
@@ -169,7 +169,7 @@ def _between(args: Args) -> Callable[[Message], bool]:
             return False
         return latest is None or at < latest or (at == latest and inclusive)
 
-    return within
+    return oldest or 0, within
 
 
 def _take(found: Iterable[Message], args: Args) -> tuple[list[Message], bool, str]:

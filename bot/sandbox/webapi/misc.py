@@ -95,18 +95,20 @@ def reactions_remove(api: Api, args: Args) -> JsonDict:
 
 def pins_add(api: Api, args: Args) -> JsonDict:
     message = _target(api, args)
-    if message.pinned:
+    pins = api.ws.channels[message.channel].pins
+    if message.ts in pins:
         raise SlackError("already_pinned")
-    message.pinned = True
+    pins.add(message.ts)
     api.ws.changed(message)
     return {}
 
 
 def pins_remove(api: Api, args: Args) -> JsonDict:
     message = _target(api, args)
-    if not message.pinned:
+    pins = api.ws.channels[message.channel].pins
+    if message.ts not in pins:
         raise SlackError("no_pin")
-    message.pinned = False
+    pins.remove(message.ts)
     api.ws.changed(message)
     return {}
 

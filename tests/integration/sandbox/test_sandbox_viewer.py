@@ -241,3 +241,26 @@ async def test_a_taken_port_is_an_oserror(server: SandboxServer) -> None:
     with pytest.raises(OSError, match="address already in use"):
         async with serving(Workspace(), port=port):
             pass
+
+
+async def test_other_sites_pages_are_kept_out(server: SandboxServer) -> None:
+    async with page(server, "ada") as ada:
+        for origin, status in (("https://evil.example", 403), (server.url, 200)):
+            say = {"as": "ada", "kind": "say", "channel": "C0DEPLOY", "text": "hi"}
+            headers = {"Origin": origin}
+            async with ada.session.post(f"{server.url}/sandbox/act", json=say, headers=headers) as answer:
+                assert answer.status == status
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await ada.session.ws_connect(f"{server.url}/sandbox/events?as=ada", origin="https://evil.example")
+    assert len(server.workspace.channels["C0DEPLOY"].messages) == 1
+
+
+async def test_a_permalink_leads_to_the_page(server: SandboxServer, bot: Bot) -> None:
+    root = await bot.client.chat_postMessage(channel="C0DEPLOY", text="root")
+    reply = await bot.client.chat_postMessage(channel="C0DEPLOY", text="reply", thread_ts=root["ts"])
+    link = (await bot.client.chat_getPermalink(channel="C0DEPLOY", message_ts=reply["ts"]))["permalink"]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(link, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (302, f"/#deployments/{root['ts']}")
+        async with session.get(f"{server.url}/archives/C0DEPLOY/p1000000000000000") as answer:
+            assert answer.status == 404

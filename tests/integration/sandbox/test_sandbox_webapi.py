@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -377,4 +378,7 @@ async def test_lost_responses_and_broken_methods(server: SandboxServer) -> None:
         await client.auth_test()
     assert caught.value.response.status_code == 500
     server.faults.clear()
+    begun = asyncio.get_running_loop().time()
+    server.faults.slow(30, 0.2)
     assert (await client.auth_test())["ok"]
+    assert asyncio.get_running_loop().time() - begun >= 0.2

@@ -140,4 +140,4 @@ def _key(seen: Seen) -> Key:
     """What stays the same while a message is edited, gets a thread, or a view is replaced by its next version."""
     if isinstance(seen.ref, MessageRef):
         return (seen.where, seen.ref.channel, seen.ref.ts)
-    return (seen.where, seen.ref.view_id)
+    return ("home",) if seen.where == "home" else (seen.where, seen.ref.view_id)

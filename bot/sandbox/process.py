@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 _START = 20.0
@@ -27,6 +27,8 @@ class BotProcess:
     log: Path
     connected: Callable[[], bool]
     """Whether the workspace hears the bot."""
+    command: Sequence[str] = ("-m", "bot", "serve")
+    """What Python is given."""
     _process: asyncio.subprocess.Process | None = field(default=None)
 
     @property
@@ -40,15 +42,20 @@ class BotProcess:
             return
         keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "serve", env={**keep, **self.environment}, stdout=log, stderr=log
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable, *self.command, env={**keep, **self.environment}, stdout=log, stderr=log
             )
         deadline = asyncio.get_running_loop().time() + _START
         while not self.connected():
-            if not self.running or asyncio.get_running_loop().time() > deadline:
+            if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
                 await self.kill()
                 raise RuntimeError(f"The bot did not start. The end of {self.log}:\n{self._tail()}")
             await asyncio.sleep(0.02)
+
+    async def ended(self) -> int:
+        """Wait until it has ended by itself; its exit code, negative for a signal."""
+        assert self._process is not None, "it was never started"
+        return await self._process.wait()
 
     async def kill(self) -> None:
         """SIGKILL: no farewell, as in a crash."""

@@ -1,0 +1,65 @@
+"""Deny by default, deny over allow, and every answer with its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.domain.actor import Actor, Membership
+from bot.domain.ids import EnvironmentName, ServiceName
+from bot.domain.policy.access import Action, Effect, Rule, may
+
+CHECKOUT, STAGING, PRODUCTION = ServiceName("checkout"), EnvironmentName("staging"), EnvironmentName("production")
+ADA = Membership(actor=Actor(workspace="T", id="U0ADA", name="Ada"), groups=frozenset({"deployers", "S1"}))
+LINUS = Membership(actor=Actor(workspace="T", id="U0LINUS", name="Linus"))
+
+
+def rule(**fields: object) -> Rule:
+    defaults: dict[str, object] = {
+        "role": "deployer",
+        "groups": frozenset({"deployers"}),
+        "actions": frozenset({Action.DEPLOY}),
+    }
+    return Rule(**{**defaults, **fields})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_no_rule_no_right(action: Action) -> None:
+    answer = may([], ADA, action, service=CHECKOUT, environment=STAGING)
+    assert not answer.allowed
+    assert "No role allows it" in answer.reason
+
+
+def test_a_group_by_handle_or_id_and_a_user_are_subjects() -> None:
+    for subject in (
+        {"groups": frozenset({"deployers"})},
+        {"groups": frozenset({"S1"})},
+        {"groups": frozenset[str](), "users": frozenset({"U0ADA"})},
+    ):
+        assert may([rule(**subject)], ADA, Action.DEPLOY, service=CHECKOUT, environment=STAGING).allowed
+        assert not may([rule(**subject)], LINUS, Action.DEPLOY, service=CHECKOUT, environment=STAGING).allowed
+
+
+def test_deny_wins_wherever_it_stands() -> None:
+    allow = rule(role="deployer")
+    deny = rule(role="careful", effect=Effect.DENY, environments=("prod*",))
+    for rules in ([allow, deny], [deny, allow]):
+        assert may(rules, ADA, Action.DEPLOY, service=CHECKOUT, environment=STAGING).allowed
+        answer = may(rules, ADA, Action.DEPLOY, service=CHECKOUT, environment=PRODUCTION)
+        assert not answer.allowed
+        assert "careful" in answer.reason
+
+
+def test_the_refusal_names_the_role_that_it_takes() -> None:
+    answer = may([rule()], LINUS, Action.DEPLOY, service=CHECKOUT, environment=STAGING)
+    assert answer.reason == "You may not deploy checkout in staging. It takes the role deployer."
+
+
+def test_one_action_does_not_bring_another() -> None:
+    assert not may([rule()], ADA, Action.ROLLBACK, service=CHECKOUT, environment=STAGING).allowed
+
+
+def test_globs_are_case_sensitive_and_whole() -> None:
+    narrow = rule(services=("check*",), environments=("staging",))
+    assert may([narrow], ADA, Action.DEPLOY, service=CHECKOUT, environment=STAGING).allowed
+    assert not may([narrow], ADA, Action.DEPLOY, service=ServiceName("xcheckout"), environment=STAGING).allowed
+    assert not may([narrow], ADA, Action.DEPLOY, service=CHECKOUT, environment=EnvironmentName("staging2")).allowed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections import Counter
 from contextlib import suppress
@@ -141,7 +142,7 @@ class Place:
             raise Refused(
                 "rejected",
                 f"The proxy of {self.service} in {self.environment} cannot listen on port {port or self.record.port}: "
-                f"{(error.strerror or str(error)).lower()}. Free the port or set another `port` for the target.",
+                f"{os.strerror(error.errno or 0).lower()}. Free the port or set another `port` for the target.",
             ) from None
         self.record.port, self.record.port_chosen = bound, port is None
 

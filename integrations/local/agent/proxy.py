@@ -77,10 +77,11 @@ class Proxy:
             self.port = None
 
     def stats(self, in_flight: dict[str, int]) -> dict[str, VersionStats]:
-        """The numbers of each version that ever got a request."""
+        """The numbers of each version that ever got a request; ``in_flight`` are those not answered yet."""
+        versions = {*self._counters, *(version for version, number in in_flight.items() if number)}
         return {
-            version: counter.snapshot(in_flight=in_flight.get(version, 0))
-            for version, counter in sorted(self._counters.items())
+            version: self._counters.get(version, Counter()).snapshot(in_flight=in_flight.get(version, 0))
+            for version in sorted(versions)
         }
 
     def _count(self, version: str, began: float, *, error: bool, connect_failure: bool = False) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FOREVER = 10**9
+_CLEAN_UP = 15.0
+"""Seconds that what did not become ready may take to end before the failure is told anyway."""
 
 
 async def roll(place: Place) -> None:
@@ -131,11 +133,13 @@ def _success(place: Place, operation: Operation) -> str:
 
 
 async def _fail(place: Place, operation: Operation, reason: str) -> None:
+    failed = [instance for instance in place.instances if instance.state is State.STARTING]
+    for instance in failed:
+        place.retire(instance)
+    await place.until(lambda: not any(instance in place.instances for instance in failed), timeout=_CLEAN_UP)
     place.record.operation = operation.ended("failed", reason)
     for instance in list(place.instances):
-        if instance.state is State.STARTING:
-            place.retire(instance)
-        elif instance.state is State.CRASHED and instance.number == operation.number:
+        if instance.state is State.CRASHED and instance.number == operation.number:
             place.discard(instance)
         elif instance.state is State.CRASHED:
             place.spawn(keeper.revive(place, instance))

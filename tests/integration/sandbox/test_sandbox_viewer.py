@@ -25,6 +25,7 @@ class Page:
     def __init__(self, session: aiohttp.ClientSession, url: str, who: str) -> None:
         self.session, self.url, self.who = session, url, who
         self.socket: aiohttp.ClientWebSocketResponse | None = None
+        self.heard: list[dict[str, Any]] = []
 
     async def state(self) -> dict[str, Any]:
         async with self.session.get(f"{self.url}/sandbox/state", params={"as": self.who}) as answer:
@@ -43,6 +44,7 @@ class Page:
         assert self.socket is not None
         while True:
             event: dict[str, Any] = await self.socket.receive_json(timeout=5)
+            self.heard.append(event)
             if event["type"] == kind:
                 return event
 
@@ -143,8 +145,8 @@ async def test_events_reach_those_who_may_see_them(server: SandboxServer, deploy
         )
         posted = await deployer.client.chat_postMessage(channel="C0DEPLOY", text="for all")
         await deployer.client.chat_postMessage(channel="C0DEPLOY", text="reply", thread_ts=posted["ts"])
+        await deployer.client.chat_postMessage(channel="C0ADMIN", text="for operators")
         first = await linus.next("message")
-        # Linus has heard nothing of the ephemeral before: the first thing is the message for all.
         assert first["message"]["text"] == "for all"
         assert first["message"]["bot"] is True
         assert (await linus.next("message"))["message"]["thread_ts"] == posted["ts"]
@@ -159,6 +161,10 @@ async def test_events_reach_those_who_may_see_them(server: SandboxServer, deploy
         assert (await linus.next("fault"))["faults"] == {}
         server.faults.drop_sockets()
         assert (await linus.next("bot"))["bot"]["connected"] == 0
+        # Linus has heard everything that was said in between, but for what was for Ada or for operators.
+        assert "ephemeral" not in {event["type"] for event in linus.heard}
+        assert "C0ADMIN" not in {event.get("channel") for event in linus.heard}
+        assert [event["seq"] for event in linus.heard] == sorted(event["seq"] for event in linus.heard)
 
 
 async def test_talking_pressing_and_uploading_from_the_page(server: SandboxServer, deployer: Bot) -> None:

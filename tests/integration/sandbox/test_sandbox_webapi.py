@@ -196,6 +196,9 @@ async def test_ephemerals_reach_one_person(server: SandboxServer, client: AsyncW
     assert await error_of(outside) == "user_not_in_channel"
     history = await client.conversations_history(channel="C0DEPLOY")
     assert history["messages"] == []
+    await client.chat_postMessage(channel="C0ADMIN", text="for operators")
+    assert [seen.text for seen in server.hands.can_see("grace")] == ["for operators"]
+    assert [seen.text for seen in server.hands.can_see("ada")] == ["between us"]
 
 
 async def test_people_groups_and_conversations(server: SandboxServer, client: AsyncWebClient) -> None:

@@ -81,13 +81,19 @@ def demo(script: Path | None, as_json: bool, port: int, data: Path | None, datab
         raise click.UsageError("--json goes with --script.")
 
     def prepared() -> Coroutine[object, object, None]:
-        from bot.bootstrap import play_demo, run_demo
+        from bot.bootstrap import play_demo, read_script, run_demo
         from bot.logs import configure
+        from bot.sandbox.script.problems import ScriptError
 
         configure("ERROR")
         if script is None:
             return run_demo(port=port, data=data, database_url=database_url, echo=click.echo, stopped=_stop_signal)
-        return _exit_with(play_demo(script, as_json=as_json, data=data, database_url=database_url))
+        try:
+            parsed = read_script(script)
+        except ScriptError as error:
+            click.echo(str(error), err=True)
+            sys.exit(2)
+        return _exit_with(play_demo(parsed, as_json=as_json, data=data, database_url=database_url))
 
     _run(prepared)
 

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +104,8 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                # The signal means the thread that started it; only the main one lives as long as the tests do.
+                preexec_fn=_die_with_parent if threading.current_thread() is threading.main_thread() else None,
             )
         deadline = time.monotonic() + _START_SECONDS
         while True:

@@ -40,6 +40,10 @@ _EARLIER_REQUEST_PATIENCE = 2.0
 """Seconds that a turn waits for earlier requests which are still being planned."""
 
 
+_STILL_SHOWN = 20
+"""Earlier deployments among which the one is looked for whose message still offers a rollback."""
+
+
 class _StoppedError(Exception):
     """A person asked to stop before the step could close the deployment."""
 
@@ -87,18 +91,24 @@ class Steps:
         return await self._advance(deployment_id, Phase.VERIFYING, key=f"verifying:{attempt}")
 
     async def succeed(self, deployment_id: DeploymentId, attempt: int) -> End:
-        """Close the deployment as succeeded; STOPPED when a person asked to abort it before that."""
+        """Close the deployment as succeeded; STOPPED when a person asked to abort it before that.
+
+        What runs is recorded first, so that whoever sees the deployment succeeded can roll it back.
+        """
 
         def unless_stopped(found: Deployment) -> Deployment:
             if found.request and found.request.resolution is None:
                 raise _StoppedError
             return found
 
+        before = await self._place(deployment_id, proven=True)
         try:
             await self.ledger.advance(
                 deployment_id, Phase.SUCCEEDED, actor=BOT, key=f"succeeded:{attempt}", first=unless_stopped
             )
         except _StoppedError:
+            if before is not None:
+                await self.releases.place(before)
             return end(EndKind.STOPPED)
         except InvalidTransition as refusal:
             return end(EndKind.UNKNOWN, refusal.message)
@@ -108,12 +118,53 @@ class Steps:
         """Close the deployment as succeeded on a person's word. Health was not proven: no rollback will choose it."""
         actor = await self._decider(deployment_id)
         note = f"Marked as succeeded by {actor.name}."
+        await self._place(deployment_id, proven=False)
         await self._advance(deployment_id, Phase.SUCCEEDED, key=f"succeeded:{attempt}", note=note, actor=actor)
-        await self._settle(deployment_id, proven=False)
+        await self.settle(deployment_id)
 
     async def settle(self, deployment_id: DeploymentId) -> None:
-        """Record what a succeeded deployment means for its place, and for the deployment that it takes back."""
-        await self._settle(deployment_id, proven=True)
+        """Carry a success over to the deployments around it: the one taken back, and those that came before."""
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.rollback_of:
+            taken = await self.deployments.get(deployment.rollback_of)
+            await self.releases.retire(deployment.service, deployment.environment, taken.release, at=deployment.since)
+            await self._advance(deployment.rollback_of, Phase.ROLLED_BACK, key=f"rolled_back:{deployment_id}")
+        for other in await self.deployments.history(
+            deployment.service, deployment.environment, limit=_STILL_SHOWN, before=deployment.number
+        ):
+            if other.phase is Phase.SUCCEEDED:
+                await self.ledger.amend(other.id, lambda found: found.touch())
+                break
+
+    async def _place(self, deployment_id: DeploymentId, *, proven: bool) -> Placement | None:
+        """Record what runs now; what ran before, unless this is a repetition."""
+        deployment = await self.deployments.get(deployment_id)
+        service, environment, at = deployment.service, deployment.environment, self.ledger.now()
+        if proven:
+            await self.releases.prove(
+                ProvenRelease(
+                    service=service,
+                    environment=environment,
+                    release=deployment.release,
+                    proven_at=at,
+                    deployment=deployment_id,
+                    by=deployment.requester,
+                )
+            )
+        before = await self.releases.placements([(service, environment)])
+        if before and before[0].deployment == deployment_id:
+            return None
+        await self.releases.place(
+            Placement(
+                service=service,
+                environment=environment,
+                release=deployment.release,
+                since=at,
+                deployment=deployment_id,
+                by=deployment.requester,
+            )
+        )
+        return before[0] if before else None
 
     async def is_rollback(self, deployment_id: DeploymentId) -> bool:
         """Whether the deployment takes another one back."""

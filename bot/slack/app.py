@@ -88,11 +88,8 @@ class Slack:
         client = AsyncWebClient(token=tokens.bot, base_url=tokens.api_url, timeout=_CALL, retry_handlers=[])
         app = AsyncApp(
             client=client,
-            token=tokens.bot,
             signing_secret=tokens.signing_secret,
             request_verification_enabled=tokens.app is None,
-            # The identity layer decides who a sender is; Bolt's own look-up would cost a call before each ack.
-            token_verification_enabled=False,
         )
         work = Work()
         identity = Identity(client=client)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, literal_column, select, true, update
+from sqlalchemy import BigInteger, bindparam, case, literal, literal_column, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -41,6 +41,7 @@ _COLUMNS = [column for column in deployments.c if column.name not in _KEPT]
 _ACTIVE: ColumnElement[bool] = literal_column("active")
 # Written out too: not knowing how few are wanted, a planner may sort a million rows for twenty.
 _ONE: ColumnElement[int] = literal_column("1")
+_LAST_NUMBER = 2**63 - 1
 _LOCKED = tuple(phase.value for phase in Phase if phase.holds_lock)
 
 
@@ -93,13 +94,23 @@ def claimed_by(turn: str) -> Select[Any]:
 
 
 def past_of(service: str, environment: str | None, *, limit: int, before: int | None) -> Select[Any]:
-    """One page of history, newest first: it begins where the page before it ended, whatever its number."""
-    statement = select(*_COLUMNS).where(deployments.c.service == service)
+    """One page of history, newest first: it begins where the page before it ended, whatever its number.
+
+    The place is part of the bounds and of the order, though it is the same in every row: asked for the number alone, a
+    planner may walk back through a million rows of other places to find twenty of a quiet one.
+    """
+    place = [(deployments.c.service, service)]
     if environment is not None:
-        statement = statement.where(deployments.c.environment == environment)
-    if before is not None:
-        statement = statement.where(deployments.c.number < before)
-    return statement.order_by(deployments.c.number.desc()).limit(literal_column(str(int(limit))))
+        place.append((deployments.c.environment, environment))
+    columns = [*(column for column, _ in place), deployments.c.number]
+    values = [literal(value) for _, value in place]
+    newest = literal(_LAST_NUMBER if before is None else before, BigInteger)
+    return (
+        select(*_COLUMNS)
+        .where(tuple_(*columns) < tuple_(*values, newest), tuple_(*columns) > tuple_(*values, literal(0, BigInteger)))
+        .order_by(*(column.desc() for column in columns))
+        .limit(literal_column(str(int(limit))))
+    )
 
 
 class StoredDeployments:
@@ -164,7 +175,7 @@ class StoredDeployments:
         """The deployment that people call #``number``; raises `UnknownDeployment`."""
         # No column holds such a number, so neither does any deployment.
         found = None
-        if 0 < number < 2**63:
+        if 0 < number <= _LAST_NUMBER:
             found = await self._one(select(*_COLUMNS).where(deployments.c.number == number))
         if found is None:
             raise UnknownDeployment(f"There is no deployment #{number}.")

@@ -7,7 +7,9 @@ locked. Must not know what is stored.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import sqlite3
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -36,6 +38,7 @@ _POOL_TIMEOUT = 30.0
 _BUSY_MILLISECONDS = 10_000
 _SQLITE_READERS = 4
 _POSTGRESQL_CONNECTIONS = 10
+_PING = text("SELECT 1")
 
 
 class Interrupted(Exception):
@@ -60,6 +63,7 @@ class Database:
         """
         address = read_address(url)
         if address.dialect == "sqlite":
+            await asyncio.to_thread(_look_into_file, address, read_only=read_only)
             writer, reader = _sqlite_engines(address, read_only=read_only)
         else:
             writer, reader = _postgresql_engines(address, read_only=read_only)
@@ -97,11 +101,9 @@ class Database:
 
     async def ping(self) -> None:
         """Raise `StoreError` or `ConfigurationError` unless it answers now."""
-        # SQLite opens lazily: only a look into the file tells whether it is a database.
-        statement = text("SELECT count(*) FROM sqlite_master" if self.dialect == "sqlite" else "SELECT 1")
 
         async def look(connection: AsyncConnection) -> None:
-            await connection.execute(statement)
+            await connection.execute(_PING)
 
         await self.read(look)
 
@@ -149,15 +151,16 @@ class Database:
         raise AssertionError("unreachable")  # pragma: no cover
 
 
-def _sqlite_engines(address: Address, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine]:
+def _look_into_file(address: Address, *, read_only: bool) -> None:
+    """Raise `ConfigurationError` or `StoreError` unless the file can be used.
+
+    Before the asynchronous driver: that one leaves a thread behind when it cannot connect, which complains later.
+    """
     path = address.path
     assert path is not None
-    url = address.url
-    if read_only:
-        if not path.exists():
-            raise StoreError(f"There is no database {path} yet.")
-        url = url.set(database=f"file:{quote(str(path))}", query={**url.query, "mode": "ro", "uri": "true"})
-    else:
+    if read_only and not path.exists():
+        raise StoreError(f"There is no database {path} yet.")
+    if not read_only:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -165,6 +168,20 @@ def _sqlite_engines(address: Address, *, read_only: bool) -> tuple[AsyncEngine, 
             raise ConfigurationError(
                 f"The folder {path.parent} for the database cannot be made: {reason}. Name another one."
             ) from None
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_MILLISECONDS / 1000)) as connection:
+            # SQLite opens lazily: only a look at its content tells whether it is a database.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error as error:
+        raise understand(error, address).error from error
+
+
+def _sqlite_engines(address: Address, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine]:
+    url = address.url
+    if read_only:
+        url = url.set(database=f"file:{quote(str(address.path))}", query={**url.query, "mode": "ro", "uri": "true"})
     common: dict[str, Any] = {"hide_parameters": True, "pool_timeout": _POOL_TIMEOUT, "max_overflow": 0}
     # In autocommit there is no transaction to roll back, so a connection needs no reset between two uses.
     reader = create_async_engine(

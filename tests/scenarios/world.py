@@ -125,9 +125,7 @@ class World:
     def roots(self, deployment_id: str) -> list[Message]:
         """The root messages that tell of a deployment."""
         return [
-            message
-            for message in self.told(deployment_id)
-            if not message.thread_ts or message.thread_ts == message.ts
+            message for message in self.told(deployment_id) if not message.thread_ts or message.thread_ts == message.ts
         ]
 
     def told(self, deployment_id: str) -> list[Message]:

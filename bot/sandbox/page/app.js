@@ -173,8 +173,7 @@ export class App {
       conversation.update();
       conversation.timeline.toBottom();
       this.marks.mark(channel.id);
-      const walking = this.sidebar.node.contains(document.activeElement);
-      if (matchMedia("(hover: hover)").matches && !walking) conversation.composer.focus();
+      if (!this.sidebar.node.contains(document.activeElement)) this.write(conversation);
     }
     this.headline(channel.title, channel.topic || "");
     this.show("main");
@@ -196,8 +195,13 @@ export class App {
     this.side.replaceChildren(this.shown.thread.node);
     this.shown.thread.update();
     this.shown.thread.timeline.toBottom();
-    this.shown.thread.composer.focus();
+    this.write(this.shown.thread);
     return this.show("thread");
+  }
+
+  /** Ready to type; not on a touch screen, where a keyboard would cover what was opened. */
+  write(pane) {
+    if (matchMedia("(hover: hover)").matches) pane.composer.focus();
   }
 
   leave() {
@@ -242,10 +246,10 @@ export class App {
   /** Acts and says in a notice when that failed. Validation errors are not failures: they stand beside the fields. */
   async perform(body) {
     const answer = await this.wire.act(body);
-    if (!answer.ok && !answer.errors) {
-      this.toasts.show(inWords(answer.error), { error: true });
-    }
-    return answer;
+    // A command's failure was also told in the channel (`told`), where it is easily overlooked.
+    const failure = answer.told ?? (!answer.ok && !answer.errors ? answer.error : null);
+    if (failure) this.toasts.show(inWords(failure), { error: true });
+    return { ...answer, ok: answer.ok && !failure };
   }
 
   async say(channel, text, thread = null) {

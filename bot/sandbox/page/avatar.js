@@ -1,4 +1,4 @@
-// Portraits: the bot's mark, and a person's initials on a colour of their own.
+// Portraits: the bot's mark, a bubble for strangers, and a person's initials on a colour of their own.
 
 import { h } from "./dom.js";
 import { icon } from "./icon.js";
@@ -7,7 +7,8 @@ const TONES = 6;
 
 export function avatar(person, size = "m") {
   const props = { class: `avatar avatar-${size}`, "aria-hidden": "true" };
-  if (!person || person.bot) {
+  if (!person) return h("span", { ...props, class: `${props.class} avatar-other` }, icon("chat", size === "s" ? 14 : 20));
+  if (person.bot) {
     return h("span", { ...props, class: `${props.class} avatar-bot` }, icon("arch", size === "s" ? 14 : 22));
   }
   const tone = [...person.id].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) >>> 0, 7) % TONES;

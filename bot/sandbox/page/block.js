@@ -24,35 +24,41 @@ const DRAW = {
   context_actions: actions,
 };
 
-/** block: Slack's JSON; surface: where it lives; error: the validation message beside an input. */
-export function drawBlock(block, surface, error = null) {
+/**
+ * block: Slack's JSON; surface: where it lives; error: the validation message beside an input; identity: {id}, the
+ * block's name when something in it is pressed, which an update may change.
+ */
+export function drawBlock(block, surface, error = null, identity = { id: block?.block_id }) {
   const draw = Object.hasOwn(DRAW, block?.type) ? DRAW[block.type] : null;
-  const body = draw ? draw(block, surface, error) : unknown(block);
+  const body = draw ? draw(block, surface, identity, error) : unknown(block);
   const kind = draw ? block.type : "unknown";
   return h("div", { class: `block block-${kind}`, dataset: { blockId: block?.block_id ?? "" } }, body);
 }
 
-function section(block, surface) {
+/** Where an element stands; asked for its block's name at the moment of a press. */
+const placed = (surface, identity) => ({ surface, get blockId() { return identity.id; } });
+
+function section(block, surface, identity) {
   const { names } = surface;
   const fields = (block.fields ?? []).map((field) => h("div", { class: "section-field" }, textObject(field, names)));
   return h("div", { class: block.accessory ? "section with-accessory" : "section" },
     h("div", { class: "section-main" }, block.text && h("div", { class: "text" }, textObject(block.text, names)),
       fields.length > 0 && h("div", { class: "section-fields" }, fields)),
     block.accessory && h("div", { class: block.accessory.type === "image" ? "accessory accessory-image" : "accessory" },
-      element(block.accessory, { surface, blockId: block.block_id })));
+      element(block.accessory, placed(surface, identity))));
 }
 
-function context(block, surface) {
+function context(block, surface, identity) {
   return h("div", { class: "context" },
-  (block.elements ?? []).map((part) => element(part, { surface, blockId: block.block_id })));
+  (block.elements ?? []).map((part) => element(part, placed(surface, identity))));
 }
 
-function actions(block, surface) {
+function actions(block, surface, identity) {
   return h("div", { class: "actions", role: "group", "aria-label": "Actions" },
-  (block.elements ?? []).map((part) => element(part, { surface, blockId: block.block_id })));
+  (block.elements ?? []).map((part) => element(part, placed(surface, identity))));
 }
 
-function input(block, surface, error) {
+function input(block, surface, _identity, error) {
   const id = uid("field");
   const label = block.label?.text ?? "";
   const notes = [error && `${id}-error`, block.hint && `${id}-hint`].filter(Boolean).join(" ");

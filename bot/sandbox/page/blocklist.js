@@ -4,13 +4,13 @@
 import { drawBlock } from "./block.js";
 import { h } from "./dom.js";
 
-const INTERACTIVE = /"action_id"/;
+const PRESSED = new Set(["button", "workflow_button", "overflow", "image", "mrkdwn", "plain_text"]);
 
-/** What must be equal for a node to be kept. Slack names blocks anew, so the name counts only where it is sent back. */
+/** What must be equal for a node to be kept. Slack names blocks anew with every edit; fields remember by that name. */
 function signature(block, error) {
-  const text = JSON.stringify(block);
-  if (INTERACTIVE.test(text)) return `${text}${error ?? ""}`;
-  return JSON.stringify({ ...block, block_id: undefined });
+  const parts = [block.element, block.accessory, ...(block.elements ?? [])].filter((part) => part?.action_id);
+  if (parts.every((part) => PRESSED.has(part.type))) return JSON.stringify({ ...block, block_id: undefined });
+  return `${JSON.stringify(block)}${error ?? ""}`;
 }
 
 export class BlockList {
@@ -29,10 +29,15 @@ export class BlockList {
       const error = errors[block.block_id] ?? null;
       const key = signature(block, error);
       const at = spare.findIndex((old) => old.key === key);
-      if (at >= 0) return spare.splice(at, 1)[0];
-      const node = drawBlock(block, this.surface, error);
+      if (at >= 0) {
+        const [kept] = spare.splice(at, 1);
+        kept.identity.id = block.block_id;
+        return kept;
+      }
+      const identity = { id: block.block_id };
+      const node = drawBlock(block, this.surface, error, identity);
       fresh.push(node);
-      return { key, node };
+      return { key, node, identity };
     });
     for (const { node } of spare) node.remove();
     this.drawn.forEach(({ node }, index) => {

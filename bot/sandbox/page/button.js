@@ -8,15 +8,16 @@ import { plainText } from "./mrkdwn.js";
 
 const STYLES = { primary: "button button-primary", danger: "button button-danger" };
 
-export function button(spec, { surface, blockId }) {
+export function button(spec, place) {
+  const { surface } = place;
   const words = h("span", { class: "button-words" }, plainText(spec.text ?? { text: "Open" }));
   const shared = {
     class: STYLES[spec.style] ?? "button", "aria-label": spec.accessibility_label,
-    dataset: { action: spec.action_id ?? "", block: blockId ?? "" },
+    dataset: { action: spec.action_id ?? "" },
   };
   const press = async () => {
     if (spec.confirm && !(await confirmed(spec.confirm, surface.names))) return;
-    await pending(node, () => surface.act(blockId, spec, spec.value === undefined ? {} : { value: spec.value }));
+    await pending(node, () => surface.act(place.blockId, spec, spec.value === undefined ? {} : { value: spec.value }));
   };
   let node;
   if (spec.url && safeUrl(spec.url)) {
@@ -42,10 +43,11 @@ export async function pending(node, run) {
   }
 }
 
-export function overflow(spec, { surface, blockId }) {
+export function overflow(spec, place) {
+  const { surface } = place;
   const node = h("button", {
     class: "button button-icon", type: "button", "aria-haspopup": "menu", "aria-expanded": "false",
-    "aria-label": "More actions", dataset: { action: spec.action_id ?? "", block: blockId ?? "" },
+    "aria-label": "More actions", dataset: { action: spec.action_id ?? "" },
     onclick: () => openMenu(node, (spec.options ?? []).map(item), { label: "More actions", align: "end" }),
   }, icon("dots"));
   const item = (option) => ({
@@ -55,7 +57,7 @@ export function overflow(spec, { surface, blockId }) {
   const choose = async (option) => {
     if (option.url && safeUrl(option.url)) window.open(safeUrl(option.url), "_blank", "noopener");
     if (spec.confirm && !(await confirmed(spec.confirm, surface.names))) return;
-    await pending(node, () => surface.act(blockId, spec, { selected_option: option }));
+    await pending(node, () => surface.act(place.blockId, spec, { selected_option: option }));
   };
   return node;
 }

@@ -2,6 +2,7 @@
 // dropped here, so no caller has to remember it. Must never parse a string as HTML.
 
 const SAFE_SCHEMES = new Set(["http:", "https:", "mailto:", "tel:"]);
+const ABSOLUTE = /^[a-z][a-z0-9+.-]*:/i;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The URL if a person may safely follow it, else null. Relative URLs stay on this server. */
@@ -46,7 +47,7 @@ export function append(parent, children) {
 
 /** A link that leaves the page; without a safe URL only its words remain. */
 export function link(url, ...children) {
-  const safe = safeUrl(url);
+  const safe = ABSOLUTE.test(url) ? safeUrl(url) : null;
   if (!safe) return h("span", { class: "dead-link", title: "This address is not a web link" }, ...children);
   return h("a", { class: "link", href: safe, target: "_blank", rel: "noopener noreferrer" }, ...children);
 }

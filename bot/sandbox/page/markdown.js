@@ -10,8 +10,10 @@ const INLINE = new RegExp(
     "!?\\[(?<label>[^\\]]{0,500})\\]\\((?<url>[^()\\s]{1,3000})\\)", "<?(?<bare>https?://[^\\s<>]*[^\\s<>.,;:!?)*_])>?",
     ":(?<emoji>[a-z0-9_+-]{1,40}):", "\\\\(?<escaped>[\\\\`*_~\\[\\]()#>!|-])"].join("|"), "u");
 
+const DEEPEST = 5; // quotes within quotes
+
 /** A fragment for the text of a markdown block. */
-export function markdown(source) {
+export function markdown(source, depth = 0) {
   const rows = String(source ?? "").replace(/\r\n?/g, "\n").split("\n");
   const out = document.createDocumentFragment();
   let index = 0;
@@ -36,9 +38,9 @@ export function markdown(source) {
     } else if (/^ {0,3}([-*_])(?:\s*\1){2,}\s*$/.test(row)) {
       index += 1;
       out.append(h("hr", { class: "divider" }));
-    } else if (/^ {0,3}>/.test(row)) {
+    } else if (depth < DEEPEST && /^ {0,3}>/.test(row)) {
       const quoted = take((line) => /^ {0,3}>/.test(line)).map((line) => line.replace(/^ {0,3}> ?/, ""));
-      out.append(h("blockquote", { class: "quote" }, markdown(quoted.join("\n"))));
+      out.append(h("blockquote", { class: "quote" }, markdown(quoted.join("\n"), depth + 1)));
     } else if (isItem(row)) out.append(list(take(isItem)));
     else if (row.includes("|") && /^\s*\|?\s*:?-{2,}/.test(rows[index + 1] ?? "")) {
       out.append(table(take((line) => line.includes("|"))));

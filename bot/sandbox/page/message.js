@@ -36,7 +36,9 @@ export class MessageView {
     const before = this.message;
     this.message = message;
     this.compact = compact;
-    this.node.className = ["message", compact && "compact", message.ephemeral && "ephemeral"].filter(Boolean).join(" ");
+    const card = message.bot && message.blocks?.some((block) => block.type === "header");
+    const marks = ["message", compact && "compact", message.ephemeral && "ephemeral", card && "card"];
+    this.node.className = marks.filter(Boolean).join(" ");
     this.drawHead(message, compact);
     this.drawContent(message, before, first);
     this.drawExtras(message, broadcast);
@@ -50,7 +52,7 @@ export class MessageView {
     const exact = { class: "at", datetime: at.toISOString(), title: full(at, names.zone) };
     const clock = h("time", exact, time(at, names.zone));
     this.node.setAttribute("aria-label", `${name}, ${time(at, names.zone)}`);
-    this.gutter.replaceChildren(compact ? clock : avatar(message.bot ? null : author));
+    this.gutter.replaceChildren(compact ? clock : avatar(names.person(message.user)));
     if (compact) return this.head.replaceChildren();
     const badge = message.bot && h("span", { class: "badge" }, "APP");
     const private_ = message.ephemeral && h("span", { class: "only-you" }, icon("eye", 14), "Only visible to you");
@@ -112,7 +114,7 @@ export class MessageView {
     return h("button", { class: "replies", type: "button", onclick: () => openThread(message.ts) },
       h("span", { class: "faces" }, (message.reply_users ?? []).slice(0, 3).map((id) => avatar(names.person(id), "s"))),
       h("span", { class: "replies-count" }, `${count} ${count === 1 ? "reply" : "replies"}`),
-      last && h("span", { class: "replies-last" }, `last ${ago(dateOf(last))}`));
+      last && h("span", { class: "replies-last" }, `last reply ${ago(dateOf(last))}`));
   }
 
   toolbar(message) {

@@ -6,12 +6,13 @@ import { reference } from "./reference.js";
 
 const FENCE = "```";
 const MARKS = { "*": "strong", _: "em", "~": "s" };
+const DEEPEST = 5; // quotes within quotes
 const WORD = /[\p{L}\p{N}]/u;
 const QUOTE = /^(?:>|&gt;) ?/;
 const ITEM = /^(\s*)(?:[•◦▪-]|(\d{1,3})[.)])\s+(?=\S)/;
 
 /** A fragment for `text`. `names` looks up people and channels and knows the reader's zone. */
-export function mrkdwn(text, names) {
+export function mrkdwn(text, names, depth = 0) {
   const out = document.createDocumentFragment();
   const pieces = String(text ?? "").split(FENCE);
   // An unpaired last fence stays as the characters that it is.
@@ -23,7 +24,7 @@ export function mrkdwn(text, names) {
     }
     let prose = index > 0 ? piece.replace(/^\n/, "") : piece;
     if (index < pieces.length - 1) prose = prose.replace(/\n$/, "");
-    if (prose) lines(prose, names, out);
+    if (prose) lines(prose, names, out, depth);
   });
   return out;
 }
@@ -34,22 +35,22 @@ function plain(code) {
     label ?? whole.slice(1, -1)));
 }
 
-function lines(text, names, out) {
+function lines(text, names, out, depth) {
   const rows = text.split("\n");
   let index = 0;
   let paragraph = null;
   while (index < rows.length) {
     const row = rows[index];
-    if (row.startsWith(">>>") || row.startsWith("&gt;&gt;&gt;")) {
+    if (depth < DEEPEST && (row.startsWith(">>>") || row.startsWith("&gt;&gt;&gt;"))) {
       const rest = [row.replace(/^(?:>>>|&gt;&gt;&gt;) ?/, ""), ...rows.slice(index + 1)].join("\n");
-      out.append(h("blockquote", { class: "quote" }, mrkdwn(rest, names)));
+      out.append(h("blockquote", { class: "quote" }, mrkdwn(rest, names, depth + 1)));
       return;
     }
-    if (QUOTE.test(row)) {
+    if (depth < DEEPEST && QUOTE.test(row)) {
       const quoted = [];
       while (index < rows.length && QUOTE.test(rows[index])) quoted.push(rows[index++].replace(QUOTE, ""));
       const body = document.createDocumentFragment();
-      lines(quoted.join("\n"), names, body);
+      lines(quoted.join("\n"), names, body, depth + 1);
       out.append(h("blockquote", { class: "quote" }, body));
       paragraph = null;
       continue;

@@ -13,6 +13,7 @@ export function reference(source, names) {
   if (target.startsWith("#")) return channel(target.slice(1), names, label);
   if (target.startsWith("!")) return special(target.slice(1), label, names);
   const url = unescape(target);
+  if (!url.includes(":")) return document.createTextNode(unescape(`<${source}>`)); // not an address: as it was written
   return link(url, label || url.replace(/^mailto:/, ""));
 }
 

@@ -23,7 +23,9 @@ export class Wire {
       this.seen = event.seq;
       this.listener.event(event);
     };
+    let opened = false;
     socket.addEventListener("open", async () => {
+      opened = true;
       try {
         await this.renew();
         if (this.closed) return;
@@ -42,13 +44,25 @@ export class Wire {
       if (early) early.push(event);
       else take(event);
     });
-    socket.addEventListener("close", () => {
-      if (this.closed) return;
+    socket.addEventListener("close", async () => {
+      if (this.closed || (!opened && (await this.isRefused()))) return;
       this.listener.online(false);
       setTimeout(() => this.closed || this.connect(), this.pause * (0.75 + Math.random() / 2));
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
     });
     this.socket = socket;
+  }
+
+  /** Whether the server is there and will not have this person; the listener then knows why. */
+  async isRefused() {
+    try {
+      await this.snapshot();
+    } catch (error) {
+      if (error instanceof TypeError) return false; // the server cannot be reached
+      this.listener.refused(error.message);
+      return true;
+    }
+    return false;
   }
 
   close() {

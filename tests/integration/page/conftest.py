@@ -1,0 +1,87 @@
+"""A real browser in front of a real sandbox server with a real Bolt app behind it."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.async_api import async_playwright
+
+from bot.sandbox.server import SandboxServer
+from bot.sandbox.workspace import Workspace
+from tests.integration.page.scripted_bot import ScriptedBot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from playwright.async_api import Browser, Page
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PATIENCE = 10_000  # milliseconds
+
+
+def hints(_person: str, text: str) -> list[dict[str, str]]:
+    """Completes the first argument of /deploy, as the product does for services."""
+    last = text.rpartition(" ")[2]
+    known = {"checkout": "service", "catalog": "service", "status": "what runs where"}
+    return [{"text": word, "description": kind} for word, kind in known.items() if word.startswith(last)]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("there is no Chromium on PATH; `make chromium` installs one")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SandboxServer]:
+    server = SandboxServer(Workspace(), hints=hints)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def bot(server: SandboxServer) -> AsyncIterator[ScriptedBot]:
+    bot = ScriptedBot(server)
+    await bot.start()
+    yield bot
+    bot.hold.set()
+    await bot.stop()
+
+
+@pytest.fixture
+async def visit(browser: Browser, server: SandboxServer) -> AsyncIterator[Callable[..., Awaitable[Page]]]:
+    """Open the page as a person; whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+
+    async def visit(person: str = "U0ADA", place: str = "deployments", **options: Any) -> Page:
+        options.setdefault("viewport", {"width": 1280, "height": 860})
+        context = await browser.new_context(**options)
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        await page.goto(f"{server.url}/?as={person}#{place}")
+        await page.wait_for_selector(".shell .place[aria-current]", state="attached")
+        return page
+
+    visit.complaints = complaints  # type: ignore[attr-defined]  # tests that provoke complaints clear this list
+    yield visit
+    assert complaints == []

@@ -1,0 +1,136 @@
+"""The schema: once, from anywhere, however many begin at the same time; and the same as the tables in the code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from store_samples import store
+
+from bot.domain.errors import ConfigurationError
+from bot.store.deployments import StoredDeployments
+from bot.store.engine import Database
+from bot.store.migrations import alembic_config, check_schema, migrate, revision_of
+from bot.store.tables import SCHEMA, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()][::-1]
+
+
+@pytest.fixture
+async def empty(database_url: str) -> AsyncIterator[Database]:
+    async with await Database.open(database_url) as opened:
+        yield opened
+
+
+async def differences(database: Database) -> list[Any]:
+    def compare(connection: Connection) -> list[Any]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    async def look(connection: AsyncConnection) -> list[Any]:
+        return await connection.run_sync(compare)
+
+    return await database.read(look)
+
+
+async def execute(database: Database, statement: str) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(text(statement))
+
+    await database.write(work)
+
+
+def test_this_build_wants_the_newest_revision() -> None:
+    assert REVISIONS[-1] == SCHEMA
+    assert ScriptDirectory.from_config(alembic_config()).get_heads() == [SCHEMA]
+
+
+async def test_from_nothing_and_again(empty: Database) -> None:
+    assert await revision_of(empty) is None
+    assert await migrate(empty) is None
+    assert await migrate(empty) == SCHEMA
+    await check_schema(empty)
+    assert (await store(StoredDeployments(empty))).number == 1
+
+
+async def test_the_tables_in_the_code_are_those_in_the_database(empty: Database) -> None:
+    await migrate(empty)
+    assert await differences(empty) == []
+    index = "ix_deployments_turn"
+    await execute(empty, f"DROP INDEX {index}")
+    assert index in repr(await differences(empty))
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_from_each_earlier_revision(empty: Database, revision: str) -> None:
+    await migrate(empty, to=revision)
+    assert await revision_of(empty) == revision
+    await migrate(empty)
+    assert await revision_of(empty) == SCHEMA
+    assert await differences(empty) == []
+
+
+async def test_many_replicas_at_once(database_url: str) -> None:
+    opened = [await Database.open(database_url) for _ in range(6)]
+    try:
+        before = await asyncio.gather(*(migrate(one) for one in opened))
+        assert sum(one is None for one in before) >= 1
+        await asyncio.gather(*(check_schema(one) for one in opened))
+    finally:
+        for one in opened:
+            await one.close()
+
+
+async def test_several_processes_at_once(database_url: str, empty: Database) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from bot.store.engine import Database\n"
+        "from bot.store.migrations import check_schema, migrate\n"
+        "async def main():\n"
+        "    async with await Database.open(sys.argv[1]) as database:\n"
+        "        await migrate(database)\n"
+        "        await check_schema(database)\n"
+        "asyncio.run(main())\n"
+    )
+    processes = [await asyncio.create_subprocess_exec(sys.executable, "-c", script, database_url) for _ in range(3)]
+    assert await asyncio.wait_for(asyncio.gather(*(process.wait() for process in processes)), 60) == [0, 0, 0]
+    assert await differences(empty) == []
+
+
+async def test_a_migration_that_breaks_leaves_nothing(empty: Database) -> None:
+    # In the way of the last table of the first revision.
+    await execute(empty, "CREATE TABLE messages (id INTEGER)")
+    with pytest.raises(Exception, match="database"):
+        await migrate(empty)
+    assert await revision_of(empty) is None
+    await execute(empty, "DROP TABLE messages")
+    await migrate(empty)
+    assert await differences(empty) == []
+
+
+async def test_an_empty_database_is_refused_until_migrated(empty: Database) -> None:
+    with pytest.raises(ConfigurationError, match=r"is empty.*deployment-architect migrate"):
+        await check_schema(empty)
+    with pytest.raises(ConfigurationError, match="deployment-architect migrate"):
+        await StoredDeployments(empty).active()
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(empty: Database) -> None:
+    await migrate(empty)
+    await execute(empty, "UPDATE alembic_version SET version_num = '9999'")
+    for act in (check_schema, migrate):
+        with pytest.raises(ConfigurationError, match=r"schema 9999.*newer build"):
+            await act(empty)
+    assert await revision_of(empty) == "9999"

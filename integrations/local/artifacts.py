@@ -64,6 +64,9 @@ def nearest(version: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
     # A forgotten or superfluous "v" is the commonest slip and no distance measure puts it first.
     twin = typed.removeprefix("v") if typed.startswith("v") else "v" + typed
     found = [twin] if twin in names else []
+    if typed:
+        # The rest of what was begun: v1.5 for v1.5-rc1. Long names are far away by any measure.
+        found += sorted((name for name in names if name.startswith(typed) and name not in found), key=version_key)
     found += [name for name in difflib.get_close_matches(typed, names, n=limit, cutoff=0.6) if name not in found]
     return [names[name] for name in found[:limit]]
 

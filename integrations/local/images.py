@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bot.domain.errors import ProviderRejected, RevisionNotFound
 from bot.domain.release import Artifact, Release
+from bot.ports.images import Images
 from integrations.local.artifacts import ArtifactError, Artifacts, nearest, valid_version
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class LocalImages:
-    """`bot.ports.images.Images` over ``<folder>/<version>/``."""
+class LocalImages(Images):
+    """The versions of one service as ``<folder>/<version>/``."""
 
     def __init__(self, *, folder: Path, service: ServiceName) -> None:
         self._folder = folder

@@ -13,7 +13,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class LocalTargetOptions(BaseModel):
-    """Options of ``target: {type: local}``."""
+    """Detached processes on this machine behind a proxy that can split traffic."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ class LocalTargetOptions(BaseModel):
 
 
 class LocalImagesOptions(BaseModel):
-    """Options of ``images: {type: local}``."""
+    """Folders on this machine, one for each version."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -11,6 +11,7 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.ids import OperationId
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle, Health, Outcome, OutcomeKind, Plan, Progress, Running
+from bot.ports.target import SupportsTrafficWeight, Target
 from integrations.local.artifacts import ArtifactError, Artifacts
 from integrations.local.client import PROVIDER, AgentClient, NotThere
 
@@ -34,8 +35,8 @@ _WAIT = 20.0
 _CAN_GET_TRAFFIC = ("ready", "unready")
 
 
-class LocalTarget:
-    """`bot.ports.target.Target` and `SupportsTrafficWeight` over the agent of one root folder."""
+class LocalTarget(Target, SupportsTrafficWeight):
+    """One service in one environment, looked after by the agent of one root folder."""
 
     def __init__(self, *, options: LocalTargetOptions, service: ServiceName, environment: EnvironmentName) -> None:
         self._options = options

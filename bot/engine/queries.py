@@ -43,11 +43,14 @@ class Queries:
         """Like `view`, for a deployment that is at hand."""
         placements = await self.releases.placements([(deployment.service, deployment.environment)])
         current = bool(placements) and placements[0].deployment == deployment.id
+        takes_back = await self.deployments.get(deployment.rollback_of) if deployment.rollback_of else None
         back_to = None
         if current and deployment.phase is Phase.SUCCEEDED:
             back_to = await self.releases.rollback_target(
                 deployment.service, deployment.environment, other_than=deployment.release
             )
+            if back_to and takes_back and back_to.release.same_as(takes_back.release):
+                back_to = None  # it is just being taken back
         environment = self.catalogs.current().environments.get(deployment.environment)
         return DeploymentView(
             deployment=deployment,
@@ -55,7 +58,7 @@ class Queries:
             queue=await self._queue(deployment) if deployment.phase is Phase.QUEUED else None,
             current=current,
             rollback_to=back_to,
-            takes_back=await self.deployments.get(deployment.rollback_of) if deployment.rollback_of else None,
+            takes_back=takes_back,
             taken_back_by=await self._taken_back_by(deployment),
         )
 

@@ -1,0 +1,388 @@
+"""One deployment told once through: its root message, then its notes, each posted at most once.
+
+Before anything is posted it is on record that it will be tried. After a lost answer or a crash one looks for the
+message first and adopts it. When to come back is left to the publisher.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from bot.domain.lifecycle import Phase
+from bot.ports.messages import PostedMessage
+from bot.slack.calls import BadContent, CallFailed, Gone, Lost, Refused, Whereabouts
+from bot.slack.names import ROOT_KEY
+from bot.slack.render.deployment import root
+from bot.slack.render.message import explained
+from bot.slack.render.notes import notes
+from bot.slack.render.text import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from bot.domain.deployment import Deployment
+    from bot.domain.ids import DeploymentId
+    from bot.domain.view import DeploymentView
+    from bot.ports.messages import Messages
+    from bot.slack.budget import Budget, Pacing
+    from bot.slack.calls import Calls
+    from bot.slack.render.message import Message
+    from bot.slack.render.notes import Note, NoteFile
+
+log = logging.getLogger(__name__)
+
+MOVED_KEY = f"{ROOT_KEY}.moved"
+"""The root message once more, in the fallback channel: the first one is gone or could not be posted."""
+_NO_FILE = "none"
+_CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{2,20}")
+
+
+class Urgency(IntEnum):
+    """Who goes first when the budget is short."""
+
+    ROOT = 0
+    END = 1
+    PHASE = 2
+    NOTE = 3
+    PROGRESS = 4
+
+
+class _Place(NamedTuple):
+    """Where a message is."""
+
+    channel: str
+    ts: str
+
+
+class NotHolder(Exception):
+    """The lease has ended; another replica speaks now."""
+
+
+class _GivenUp(Exception):
+    """There is no place where this deployment can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What has to open before it is worth coming back, and how urgent that is."""
+
+    urgency: Urgency
+    wait: Callable[[], float]
+    """Seconds until it opens, as far as is known now."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """What the publisher remembers of one deployment. Losing it costs politeness, never truth."""
+
+    id: DeploymentId
+    due: float = 0.0
+    gates: list[Gate] = field(default_factory=list)
+    busy: bool = False
+    dirty: bool = True
+    failures: int = 0
+    edits: int = 0
+    shown_at: float = -1e9
+    shown: tuple[Phase, bool] | None = None
+    absent: set[str] = field(default_factory=set)
+    """Keys that were tried and are certainly not there: no need to look for them."""
+    lost: dict[str, float] = field(default_factory=dict)
+    """When answers failed to come, by key; seconds since the epoch."""
+    given_up: bool = False
+
+    def ready(self) -> None:
+        """Something has changed: whatever it waited for, look again. Pauses after trouble stay."""
+        self.gates.clear()
+
+    def later(self, at: float) -> None:
+        """Come back at ``at``, not before."""
+        self.due = at
+        self.gates.clear()
+
+    def wait(self, now: float) -> float:
+        """Seconds until it is worth looking at."""
+        opening = min((gate.wait() for gate in self.gates), default=0.0)
+        return max(self.due - now, opening, 0.0)
+
+    def rank(self) -> tuple[int, float]:
+        """What `min` sorts by: the most urgent first, then the one shown longest ago."""
+        urgency = min((gate.urgency for gate in self.gates), default=Urgency.PHASE)
+        return (urgency, self.shown_at)
+
+
+class Teller:
+    """Brings Slack in line with one deployment."""
+
+    def __init__(
+        self,
+        *,
+        calls: Calls,
+        budget: Budget,
+        pacing: Pacing,
+        messages: Messages,
+        views: Callable[[DeploymentId], Awaitable[DeploymentView]],
+        channel_of: Callable[[Deployment], str],
+        fallback_channel: Callable[[], str],
+        clock: Callable[[], datetime],
+        now: Callable[[], float],
+        holds: Callable[[], bool],
+    ) -> None:
+        self.calls = calls
+        self.budget = budget
+        self.messages = messages
+        self.channel_of = channel_of
+        self.fallback_channel = fallback_channel
+        self.clock = clock
+        self.now = now
+        self.holds = holds
+        self.look_back = pacing.look_back
+        self.flushing = False
+        """The bot stops: show the truth now, polite or not."""
+        self._pacing = pacing
+        self._views = views
+
+    async def tell(self, slot: Slot) -> bool:
+        """Bring Slack in line; False when something has to wait for a gate, which is then in the slot.
+
+        Raises `CallFailed`, `NotHolder`, and what the store and the view raise.
+        """
+        view = await self._views(slot.id)
+        slot.gates.clear()
+        if not slot.given_up:
+            try:
+                await _Telling(self, slot, view, await self.messages.of(slot.id)).all()
+            except _GivenUp:
+                slot.given_up = True
+        if slot.gates:
+            return False
+        await self.messages.told(slot.id, view.deployment.view)
+        return True
+
+    def edit_wait(self, slot: Slot, urgency: Urgency) -> float:
+        """Seconds until the message of a slot may be edited."""
+        if urgency is Urgency.END or self.flushing:
+            spacing = 0.0
+        elif urgency is Urgency.PHASE:
+            spacing = self._pacing.phase_spacing
+        else:
+            spacing = self._pacing.spacing(slot.edits)
+        urgent = self.flushing or urgency in {Urgency.END, Urgency.PHASE}
+        return max(0.0, slot.shown_at + spacing - self.now(), self.budget.edit(urgent=urgent))
+
+
+class _Telling:
+    """One pass over one deployment."""
+
+    def __init__(self, teller: Teller, slot: Slot, view: DeploymentView, rows: Sequence[PostedMessage]) -> None:
+        self._t = teller
+        self._slot = slot
+        self._view = view
+        self._rows = {row.key: row for row in rows}
+
+    async def all(self) -> None:
+        """The root message first, because the notes hang below it."""
+        place = await self._root()
+        for note in notes(self._view):
+            if place is None:
+                return
+            try:
+                await self._note(note, place)
+            except Gone as gone:
+                place = await self._move(gone)
+                if place is not None:
+                    await self._note(note, place)
+
+    async def _root(self) -> _Place | None:
+        """Where the root message is, made true if it may be edited now; None while it waits to be posted."""
+        moved = self._rows.get(MOVED_KEY)
+        if moved is not None:
+            return await self._moved()
+        row = self._rows.get(ROOT_KEY)
+        message = root(self._view)
+        try:
+            if row is not None and row.ts is not None:
+                return await self._keep_true(row, message)
+            return await self._post(ROOT_KEY, self._t.channel_of(self._view.deployment), message, Urgency.ROOT)
+        except Gone as gone:
+            return await self._move(gone)
+
+    async def _move(self, gone: Gone) -> _Place | None:
+        """Post the root message once more, in the fallback channel; raises `_GivenUp` when that was done already."""
+        number = self._view.deployment.number
+        moved = self._rows.get(MOVED_KEY)
+        if moved is not None and moved.ts is not None:
+            log.error("#%s is told nowhere any more: %s", number, gone)
+            raise _GivenUp
+        log.warning("#%s is told in the fallback channel from now on: %s", number, gone)
+        return await self._moved()
+
+    async def _moved(self) -> _Place | None:
+        row = self._rows.get(MOVED_KEY)
+        message = explained(root(self._view), self._why_here())
+        try:
+            if row is not None and row.ts is not None:
+                return await self._keep_true(row, message)
+            return await self._post(MOVED_KEY, self._t.fallback_channel(), message, Urgency.ROOT)
+        except Gone as gone:
+            log.error("#%s is told nowhere any more: %s", self._view.deployment.number, gone)
+            raise _GivenUp from gone
+
+    def _why_here(self) -> str:
+        row = self._rows.get(ROOT_KEY)
+        channel = row.channel if row else self._t.channel_of(self._view.deployment)
+        where = f"<#{channel}>" if _CHANNEL_ID.fullmatch(channel) else escape(channel, 80)
+        return f"! Told here because its message in {where} is gone, or nothing can be posted or changed there."
+
+    async def _keep_true(self, row: PostedMessage, message: Message) -> _Place:
+        assert row.ts is not None
+        place = _Place(row.channel, row.ts)
+        slot, deployment = self._slot, self._view.deployment
+        showing = (deployment.phase, deployment.request is not None)
+        if row.digest == message.digest:
+            slot.shown = showing
+            return place
+        if deployment.phase.final or deployment.phase is Phase.NEEDS_ATTENTION:
+            urgency = Urgency.END
+        else:
+            urgency = Urgency.PROGRESS if slot.shown == showing else Urgency.PHASE
+        wait = partial(self._t.edit_wait, slot, urgency)
+        if wait() > 0:
+            slot.gates.append(Gate(urgency, wait))
+            return place
+        if not self._t.holds():
+            raise NotHolder
+        await self._t.calls.edit(place.channel, place.ts, message)
+        self._showed(showing)
+        slot.edits += 1
+        await self._record(row.key, place, message.digest)
+        return place
+
+    async def _post(
+        self,
+        key: str,
+        channel: str,
+        message: Message,
+        urgency: Urgency,
+        *,
+        thread: str | None = None,
+        loud: bool = False,
+    ) -> _Place | None:
+        """Where that message is, posted now if it is not there; None while it waits for its turn."""
+        slot, budget = self._slot, self._t.budget
+        row = self._rows.get(key)
+        if row is not None and row.ts is not None:
+            return _Place(row.channel, row.ts)
+        if row is not None and (ts := await self._find(row, thread)):
+            place = _Place(row.channel, ts)
+            await self._record(key, place, message.digest if thread else "")
+            return place if thread else await self._keep_true(self._rows[key], message)
+        channel = await self._channel(channel)
+        wait = partial(budget.post, channel)
+        if wait() > 0:
+            slot.gates.append(Gate(urgency, wait))
+            return None
+        budget.posted(channel)
+        await self._try(key, channel)
+        try:
+            place = _Place(*await self._t.calls.post(channel, message, thread=thread, broadcast=loud))
+        except CallFailed as failure:
+            self._failed(key, failure)
+            raise
+        if thread is None:
+            self._showed((self._view.deployment.phase, self._view.deployment.request is not None))
+        await self._record(key, place, message.digest)
+        return place
+
+    async def _note(self, note: Note, root_at: _Place) -> None:
+        place = await self._post(
+            note.key, root_at.channel, note.message, Urgency.NOTE, thread=root_at.ts, loud=note.broadcast
+        )
+        if place is not None and note.file is not None:
+            await self._file(f"{note.key}.file", note.file, root_at)
+
+    async def _file(self, key: str, file: NoteFile, root_at: _Place) -> None:
+        row = self._rows.get(key)
+        if row is not None and row.ts is not None:
+            return
+        if row is not None and (ts := await self._find(row, root_at.ts, file=file.name)):
+            await self._record(key, _Place(root_at.channel, ts), "")
+            return
+        await self._try(key, root_at.channel)
+        try:
+            ts = await self._t.calls.upload(root_at.channel, root_at.ts, file)
+        except (BadContent, Refused) as refusal:
+            log.error("the file %s of #%s is not taken: %s", file.name, self._view.deployment.number, refusal)
+            ts = _NO_FILE
+        except CallFailed as failure:
+            self._failed(key, failure)
+            raise
+        await self._record(key, _Place(root_at.channel, ts), "")
+
+    async def _channel(self, channel: str) -> str:
+        try:
+            return await self._t.calls.channel_id(channel)
+        except Refused as refusal:
+            log.warning("the channel %s cannot be looked up, its name is used as it is: %s", channel, refusal)
+            return channel
+
+    async def _find(self, row: PostedMessage, thread: str | None, *, file: str | None = None) -> str | None:
+        """Where a message is whose post got no answer; None when it is certainly not there."""
+        slot = self._slot
+        if row.key in slot.absent:
+            return None
+        tried = row.tried_at.timestamp()
+        lost = slot.lost.get(row.key, tried)
+        where = Whereabouts(channel=row.channel, thread=thread, since=tried - self._t.look_back, lost=lost)
+        try:
+            if file is not None:
+                found = await self._t.calls.find_file(where, file)
+            else:
+                found = await self._t.calls.find(where, row.deployment, row.key)
+        except Gone as gone:
+            if gone.error == "thread_not_found":
+                raise
+            found = None
+        except Refused as refusal:
+            log.warning(
+                "%s of #%s may be posted twice, it cannot be looked for: %s",
+                row.key, self._view.deployment.number, refusal,
+            )  # fmt: skip
+            found = None
+        if found is None:
+            slot.absent.add(row.key)
+        return found
+
+    async def _try(self, key: str, channel: str) -> None:
+        """Put on record that a message is going to be posted, which from here on it may have been."""
+        at = self._t.clock()
+        await self._t.messages.trying(self._slot.id, key, channel=channel, at=at)
+        if not self._t.holds():
+            self._slot.absent.add(key)
+            raise NotHolder
+        self._slot.absent.discard(key)
+        self._slot.lost[key] = at.timestamp()
+
+    def _failed(self, key: str, failure: CallFailed) -> None:
+        if isinstance(failure, Lost):
+            self._slot.lost[key] = self._t.clock().timestamp()
+        else:
+            self._slot.absent.add(key)
+
+    def _showed(self, showing: tuple[Phase, bool]) -> None:
+        self._slot.shown = showing
+        self._slot.shown_at = self._t.now()
+
+    async def _record(self, key: str, place: _Place, digest: str) -> None:
+        await self._t.messages.posted(self._slot.id, key, channel=place.channel, ts=place.ts, digest=digest)
+        tried = self._rows[key].tried_at if key in self._rows else self._t.clock()
+        self._rows[key] = PostedMessage(
+            deployment=self._slot.id, key=key, channel=place.channel, ts=place.ts, digest=digest, tried_at=tried
+        )
+        self._slot.absent.discard(key)
+        self._slot.lost.pop(key, None)

@@ -45,6 +45,7 @@ export class App {
     addEventListener("hashchange", () => this.follow());
     addEventListener("popstate", () => this.follow());
     document.addEventListener("keydown", (event) => this.key(event));
+    setInterval(() => this.shown?.conversation?.timeline.tick(), 30_000);
     this.follow();
   }
 
@@ -162,6 +163,9 @@ export class App {
   openChannel(channel) {
     if (!channel) {
       const words = [h("h2", {}, "No channels"), h("p", {}, "This person is in no channel.")];
+      this.leave();
+      this.shown = {};
+      this.headline("No channels", "");
       return this.stage.replaceChildren(h("div", { class: "empty" }, words));
     }
     if (this.shown?.key !== channel.key || this.shown.conversation.channel.id !== channel.id) {

@@ -96,7 +96,9 @@ export class MessageView {
       const away = { class: "link-button", type: "button", onclick: () => dismiss(this.message) };
       parts.push(h("button", away, "Dismiss message"));
     }
+    const focused = this.extras.querySelector(".replies") === document.activeElement;
     this.extras.replaceChildren(...parts);
+    if (focused) this.extras.querySelector(".replies")?.focus({ preventScroll: true });
   }
 
   /** The mark stands beside the time, so that a first edit moves nothing. */
@@ -114,7 +116,12 @@ export class MessageView {
     return h("button", { class: "replies", type: "button", onclick: () => openThread(message.ts) },
       h("span", { class: "faces" }, (message.reply_users ?? []).slice(0, 3).map((id) => avatar(names.person(id), "s"))),
       h("span", { class: "replies-count" }, `${count} ${count === 1 ? "reply" : "replies"}`),
-      last && h("span", { class: "replies-last" }, `last reply ${ago(dateOf(last))}`));
+      last && h("span", { class: "replies-last", dataset: { last } }, `last reply ${ago(dateOf(last))}`));
+  }
+
+  tick() {
+    const words = this.extras.querySelector(".replies-last");
+    if (words) words.textContent = `last reply ${ago(dateOf(words.dataset.last))}`;
   }
 
   toolbar(message) {

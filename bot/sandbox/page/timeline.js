@@ -93,6 +93,11 @@ export class Timeline {
     else if (known && added > 0) this.jump.hidden = false;
   }
 
+  /** Time passes: "2 min ago" becomes "3 min ago". */
+  tick() {
+    for (const view of this.views.values()) view.tick();
+  }
+
   place(wanted) {
     const keep = new Set(wanted);
     for (const node of [...this.list.children]) if (!keep.has(node)) node.remove();

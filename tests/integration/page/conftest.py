@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import async_playwright
 
 from bot.sandbox.server import SandboxServer
@@ -15,7 +16,7 @@ from tests.integration.page.scripted_bot import ScriptedBot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, BrowserContext, Page
 
 ARGUMENTS = [
     "--headless",
@@ -38,7 +39,8 @@ def hints(_person: str, text: str) -> list[dict[str, str]]:
     return [{"text": word, "description": kind} for word, kind in known.items() if word.startswith(last)]
 
 
-@pytest.fixture
+# One browser serves all tests, so all of them share one event loop; every test gets a server and contexts of its own.
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
@@ -49,7 +51,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def server() -> AsyncIterator[SandboxServer]:
     server = SandboxServer(Workspace(), hints=hints)
     await server.start()
@@ -57,7 +59,7 @@ async def server() -> AsyncIterator[SandboxServer]:
     await server.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def bot(server: SandboxServer) -> AsyncIterator[ScriptedBot]:
     bot = ScriptedBot(server)
     await bot.start()
@@ -66,14 +68,16 @@ async def bot(server: SandboxServer) -> AsyncIterator[ScriptedBot]:
     await bot.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Browser, server: SandboxServer) -> AsyncIterator[Callable[..., Awaitable[Page]]]:
     """Open the page as a person; whatever the browser complains about fails the test."""
     complaints: list[str] = []
+    contexts: list[BrowserContext] = []
 
     async def visit(person: str = "U0ADA", place: str = "deployments", **options: Any) -> Page:
         options.setdefault("viewport", {"width": 1280, "height": 860})
         context = await browser.new_context(**options)
+        contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -85,3 +89,5 @@ async def visit(browser: Browser, server: SandboxServer) -> AsyncIterator[Callab
     visit.complaints = complaints  # type: ignore[attr-defined]  # tests that provoke complaints clear this list
     yield visit
     assert complaints == []
+    for context in contexts:
+        await context.close()

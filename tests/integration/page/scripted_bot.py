@@ -1,4 +1,4 @@
-"""A small Bolt app over Socket Mode that does what a deployment bot does, on cue, so that the page has something to show.
+"""A small Bolt app over Socket Mode that does on cue what a deployment bot does: the page needs something to show.
 
 It is a stand-in for the product's own bot: the page must work with any app that speaks Slack.
 """
@@ -43,7 +43,10 @@ def card(status: str, *, done: bool = False) -> list[dict[str, Any]]:
         "style": "danger",
     }
     fields = ["*Release*\nv1.2 (`a1b2c3d`)", "*Strategy*\nCanary 25, 50, 100 %", "*Requested by*\n<@U0ADA>"]
-    steps = ":white_check_mark: Plan, done in 1 s\n:hourglass_flowing_sand: Canary 25 %, analysing\n:white_circle: Verify health, waiting"
+    steps = (
+        ":white_check_mark: Plan, done in 1 s\n:hourglass_flowing_sand: Canary 25 %, analysing\n"
+        ":white_circle: Verify health, waiting"
+    )
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": plain("checkout to staging")},
         {"type": "section", "fields": [mrkdwn(field) for field in fields]},
@@ -196,7 +199,10 @@ class ScriptedBot:
         await ack()
         blocks = card("*Canary 50 %*, step 4 of 6")
         await client.chat_update(
-            channel=body["channel"]["id"], ts=body["message"]["ts"], text="checkout to staging: canary 50 %", blocks=blocks
+            channel=body["channel"]["id"],
+            ts=body["message"]["ts"],
+            text="checkout to staging: canary 50 %",
+            blocks=blocks,
         )
 
     async def _abort(self, ack: Any, body: Any, client: Any) -> None:

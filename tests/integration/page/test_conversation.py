@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     Visit = Callable[..., Awaitable[Page]]
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 
 async def send(page: Page, text: str) -> None:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
     Visit = Callable[..., Awaitable[Page]]
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 NAMES = """{ me: "U0ADA", zone: "Europe/London", bot: { id: "U0BOT", name: "Bot", bot: true },
     person: (id) => ({ U0ADA: { id: "U0ADA", name: "Ada" }, U0GRACE: { id: "U0GRACE", name: "Grace" } })[id],
@@ -102,8 +106,10 @@ async def test_mrkdwn_of_any_length_and_shape_stays_harmless_and_quick(visit: Vi
         const box = document.createElement("div"); const started = performance.now();
         for (const source of sources) {{ box.append(mrkdwn(source, {NAMES})); box.append(markdown(source)); }}
         document.body.append(box);
-        const bad = [...box.querySelectorAll("*")].filter((node) => ["IMG", "SCRIPT", "B", "IFRAME"].includes(node.tagName)
-            || [...node.attributes].some((a) => a.name.startsWith("on") || /^javascript:/i.test(a.value)));
+        const tags = ["IMG", "SCRIPT", "B", "IFRAME"];
+        const unsafe = (a) => a.name.startsWith("on") || /^javascript:/i.test(a.value);
+        const bad = [...box.querySelectorAll("*")]
+            .filter((node) => tags.includes(node.tagName) || [...node.attributes].some(unsafe));
         return {{ bad: bad.length, took: performance.now() - started }}; }}"""
     found = await page.evaluate(script, hostile)
     assert found["bad"] == 0
@@ -118,7 +124,9 @@ async def test_markdown(visit: Visit) -> None:
             "Titletext <strong>bold</strong> <em>it</em> <s>no</s> <code>x</code>"
         ),
         "- a\n- [x] b": "<ul><li>a</li><li>☑ b</li></ul>",
-        "[docs](https://example.com/) ![i](javascript:alert(1))": "[https://example.com/](docs) ![i](javascript:alert(1))",
+        "[docs](https://example.com/) ![i](javascript:alert(1))": (
+            "[https://example.com/](docs) ![i](javascript:alert(1))"
+        ),
         "[x](javascript:alert) <i>raw</i>": "<span>x</span> <i>raw</i>",
         "```py\na < b\n```": "<pre>a < b</pre>",
         "| a | b |\n|---|---|\n| 1 | 2 |": (
@@ -159,7 +167,10 @@ BLOCKS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "task_card": ({"type": "task_card", "task_id": "1", "title": "Alone", "status": "complete"}, "AloneDone"),
     "table": (
-        {"type": "table", "rows": [[{"type": "raw_text", "text": "A"}], [rich("b")], [{"type": "raw_number", "value": 3}]]},
+        {
+            "type": "table",
+            "rows": [[{"type": "raw_text", "text": "A"}], [rich("b")], [{"type": "raw_number", "value": 3}]],
+        },
         "Ab3",
     ),
     "alert": ({"type": "alert", "level": "warning", "text": text("Mind")}, "WarningMind"),
@@ -172,7 +183,10 @@ BLOCKS: dict[str, tuple[dict[str, Any], str]] = {
                     "style": "ordered",
                     "elements": [
                         {"type": "rich_text_section", "elements": [{"type": "user", "user_id": "U0GRACE"}]},
-                        {"type": "rich_text_section", "elements": [{"type": "link", "url": "javascript:x", "text": "l"}]},
+                        {
+                            "type": "rich_text_section",
+                            "elements": [{"type": "link", "url": "javascript:x", "text": "l"}],
+                        },
                     ],
                 },
                 {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": "p"}]},
@@ -182,7 +196,10 @@ BLOCKS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "divider": ({"type": "divider"}, ""),
     "markdown": ({"type": "markdown", "text": "**m**"}, "m"),
-    "unknown": ({"type": "carousel", "elements": []}, "carousel blocks are not drawn here. Slack itself would show it."),
+    "unknown": (
+        {"type": "carousel", "elements": []},
+        "carousel blocks are not drawn here. Slack itself would show it.",
+    ),
     "prototype": ({"type": "constructor"}, "constructor blocks are not drawn here. Slack itself would show it."),
 }
 

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     Visit = Callable[..., Awaitable[Page]]
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 
 async def test_modal_with_typeahead_errors_and_a_pushed_view(visit: Visit, bot: ScriptedBot) -> None:

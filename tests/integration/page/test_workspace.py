@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 
     Visit = Callable[..., Awaitable[Page]]
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 
 async def test_becoming_another_person(visit: Visit, bot: ScriptedBot) -> None:
     page = await visit()
     await send(page, "from ada")
     await page.get_by_role("radio", name="Grace Hopper").click()
-    await expect(page.locator(".place-name")).to_have_text(["deployments", "deploy-admin", "general", "Home", "Messages"])
+    await expect(page.locator(".place-name")).to_have_text(
+        ["deployments", "deploy-admin", "general", "Home", "Messages"]
+    )
     assert "as=U0GRACE" in page.url
     await expect(page.locator(".message", has_text="from ada")).to_be_visible()
     await send(page, "from grace")
@@ -98,8 +104,8 @@ async def test_stays_at_the_bottom_only_when_it_was_there(visit: Visit, server: 
     for number in range(60):
         await server.hands.say("grace" if number % 2 else "ada", f"message {number}", channel="deployments")
     page = await visit("U0LINUS")
-    bottom = "() => { const s = document.querySelector('.timeline .scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight; }"
-    await page.wait_for_function(f"({bottom})() < 2")
+    below = "(s) => s.scrollHeight - s.scrollTop - s.clientHeight"
+    await page.wait_for_function(f"({below})(document.querySelector('.timeline .scroller')) < 2")
     await server.hands.say("ada", "stays in view", channel="deployments")
     await expect(page.locator(".message", has_text="stays in view")).to_be_in_viewport()
     await page.locator(".timeline .scroller").evaluate("node => { node.scrollTop = 300; }")
@@ -149,7 +155,8 @@ async def test_everything_has_a_name_and_shows_focus(visit: Visit, bot: Scripted
     await expect(page.locator(".message .header")).to_be_visible()
     nameless = await page.evaluate(
         """() => [...document.querySelectorAll('button, a[href], input:not([hidden]), textarea, [role=log]')]
-            .filter((node) => !(node.getAttribute('aria-label') || node.textContent.trim())).map((node) => node.outerHTML)"""
+            .filter((node) => !(node.getAttribute('aria-label') || node.textContent.trim()))
+            .map((node) => node.outerHTML)"""
     )
     assert nameless == []
     for _ in range(12):
@@ -162,11 +169,15 @@ async def test_everything_has_a_name_and_shows_focus(visit: Visit, bot: Scripted
         )
         assert shown["body"] or shown["ring"], shown["what"]
     await bot.client.chat_postMessage(channel="C0DEPLOY", text="Healthy: *v1.2* answers")
-    await expect(page.locator(".sr-only[aria-live=polite]")).to_have_text("Deployment Architect: Healthy: *v1.2* answers")
+    await expect(page.locator(".sr-only[aria-live=polite]")).to_have_text(
+        "Deployment Architect: Healthy: *v1.2* answers"
+    )
 
 
 async def test_an_unknown_person_is_told_so(visit: Visit, browser: Any, server: SandboxServer) -> None:
     page = await browser.new_page()
-    await page.goto(f"{server.url}/?as=U0NOBODY")
-    await expect(page.get_by_role("alert")).to_contain_text("U0NOBODY")
-    await page.close()
+    try:
+        await page.goto(f"{server.url}/?as=U0NOBODY")
+        await expect(page.get_by_role("alert")).to_contain_text("U0NOBODY")
+    finally:
+        await page.close()

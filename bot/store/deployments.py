@@ -297,7 +297,7 @@ class StoredDeployments:
             seen = {event.key for event in await self.events(deployment_id)} if swap.written else set()
         except StoreError:
             raise unknown from None
-        if (swap.written and swap.written in seen):
+        if now == swap.after or (swap.written and swap.written in seen):
             return now
         if now == swap.before:
             return None

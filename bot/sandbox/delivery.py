@@ -134,10 +134,17 @@ class SignedHttp:
         self.url = url
         self.ack_seconds = ACK_SECONDS
         self._session: aiohttp.ClientSession | None = None
+        self._reachable = True
 
     @property
     def connected(self) -> int:
-        return 1
+        """1 unless the last request found nobody at the address."""
+        return int(self._reachable)
+
+    def _reached(self, reachable: bool) -> None:
+        if reachable != self._reachable:
+            self._reachable = reachable
+            self._ws.announce("bot", connected=self.connected)
 
     async def send(
         self, kind: Kind, payload: JsonDict, *, accepts_response: bool, attempt: int = 0, reason: str = ""
@@ -185,6 +192,7 @@ class SignedHttp:
                 asyncio.timeout(self.ack_seconds),
                 self._client().post(self.url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
+                self._reached(True)
                 raw = await answer.read()
                 if answer.status >= 300:
                     error = "http_service_error" if answer.status >= 500 else "http_client_error"
@@ -196,6 +204,7 @@ class SignedHttp:
         except TimeoutError:
             return failed(TIMEOUT, "http_timeout")
         except (aiohttp.ClientError, OSError):
+            self._reached(False)
             return failed(NOBODY, "connection_failed")
 
     def _client(self) -> aiohttp.ClientSession:

@@ -47,7 +47,7 @@ class Viewer:
         self._ws = workspace
         self._hands = hands
         self._faults = faults
-        self._picture = Picture(workspace, faults, connected)
+        self.picture = Picture(workspace, faults, connected)
         self.hints = hints
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -67,7 +67,7 @@ class Viewer:
             person = self._who(request.query.get("as"))
         except SandboxError as problem:
             return web.json_response({"ok": False, "error": str(problem)}, status=404)
-        return web.json_response({"ok": True, **self._picture.snapshot(person)})
+        return web.json_response({"ok": True, **self.picture.snapshot(person)})
 
     # -- events
 
@@ -98,7 +98,7 @@ class Viewer:
                 continue
             if change.channel is not None and change.user is None and not self._is_in(person, change.channel):
                 continue
-            await socket.send_str(json.dumps(self._picture.event(change, person)))
+            await socket.send_str(json.dumps(self.picture.event(change, person)))
 
     def _is_in(self, person: Person, channel: str) -> bool:
         found = self._ws.channels.get(channel)

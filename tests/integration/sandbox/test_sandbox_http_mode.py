@@ -95,3 +95,4 @@ async def test_an_app_that_is_not_there() -> None:
     async with serving(Workspace(), deliver_to=url, retry_delays=()) as server:
         receipt = await server.hands.command("ada", "/deploy", "x", channel="deployments")
         assert receipt.error == '/deploy failed with the error "dispatch_failed"'
+        assert server.viewer.picture.snapshot(server.workspace.person("ada"))["bot"]["connected"] == 0

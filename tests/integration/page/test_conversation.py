@@ -224,6 +224,17 @@ async def test_direct_messages(visit: Visit, bot: ScriptedBot) -> None:
     await expect(page.locator(".message", has_text="Nobody else reads this.")).to_be_visible()
 
 
+async def test_a_direct_message_from_the_bot_turns_up_by_itself(visit: Visit, bot: ScriptedBot) -> None:
+    page = await visit()
+    opened = await bot.client.conversations_open(users="U0ADA")
+    await bot.client.chat_postMessage(channel=opened["channel"]["id"], text="You have something to approve")
+    place = page.get_by_role("link", name="Messages")
+    await expect(place.locator(".count")).to_contain_text("1")
+    await place.click()
+    await expect(page.locator(".message")).to_contain_text("You have something to approve")
+    await expect(place.locator(".count")).to_have_count(0)
+
+
 async def test_files_are_previewed_and_downloaded(visit: Visit, bot: ScriptedBot) -> None:
     page = await visit()
     await send(page, "/deploy files")

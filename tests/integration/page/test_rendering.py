@@ -91,6 +91,7 @@ async def test_mrkdwn_of_any_length_and_shape_stays_harmless_and_quick(visit: Vi
     hostile = [
         "<img src=x onerror=window.hacked=1>",
         "<b onclick=window.hacked=1>x</b>",
+        "<javascript:window.hacked=1|x> [x](javascript:window.hacked=1)",
         "*a " * 13_000,
         "`" * 20_000,
         "<" * 20_000,

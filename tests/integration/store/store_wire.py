@@ -61,7 +61,7 @@ class CutWire:
         answers = asyncio.ensure_future(back())
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
-                if b"COMMIT" in data and self._armed is not None:
+                if b"COMMIT\x00" in data and self._armed is not None:
                     arrives, self._armed = self._armed, None
                     if arrives:
                         muted.set()

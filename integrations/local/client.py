@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -22,14 +23,16 @@ from bot.domain.errors import (
 )
 from integrations.local.files import Root
 from integrations.local.identity import born
+from integrations.local.wire import PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROVIDER = "local"
 _START_LIMIT = 10.0
-_ATTEMPTS = 4
+_ATTEMPTS = 6
 _PAUSE = 0.05
+_LOOK = 0.02
 _BUSY = 3
 
 
@@ -38,6 +41,8 @@ class Agent(NamedTuple):
 
     url: str
     token: str
+    pid: int
+    protocol: int
 
 
 class NotThere(Exception):
@@ -65,15 +70,29 @@ class AgentClient:
             # Its port may belong to somebody else by now, who must not see the token.
             if born(known["pid"]) != known["born"]:
                 return None
-            return Agent(url=known["url"], token=self._root.token.read_text().strip())
+            token = self._root.token.read_text().strip()
+            return Agent(url=known["url"], token=token, pid=known["pid"], protocol=known["protocol"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    async def gone(self, *, timeout: float) -> bool:
+        """Wait until no agent runs; whether that was within ``timeout`` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self.running() is not None:  # noqa: ASYNC110 - nobody tells of the end of a detached process
+                    await asyncio.sleep(_LOOK)
+        return self.running() is None
 
     async def ensure(self) -> Agent:
         """The agent, started if need be; raises `ProviderUnavailable`, `ProviderRejected`."""
         agent = self.running()
-        if agent is not None:
+        if agent is not None and agent.protocol == PROTOCOL:
             return agent
+        if agent is not None:
+            # Started by another version of this program. What it runs goes on, and its successor adopts it.
+            with suppress(ProcessLookupError):
+                os.kill(agent.pid, signal.SIGTERM)
+            await self.gone(timeout=_START_LIMIT)
         try:
             async with asyncio.timeout(_START_LIMIT):
                 while True:
@@ -130,7 +149,7 @@ class AgentClient:
         trouble = "it did not answer"
         for attempt in range(_ATTEMPTS):
             if attempt:
-                await asyncio.sleep(_PAUSE * attempt)
+                await asyncio.sleep(_PAUSE * 2 ** (attempt - 1))
             agent = await self.ensure()
             try:
                 async with (

@@ -62,6 +62,7 @@ class LocalPlatform:
             return
         # Without a running agent there may still be instances, which only an agent can find.
         await self._client.post("/stop", {}, timeout=60.0)
+        await self._client.gone(timeout=10.0)
 
     async def faults(self, *, before: float = 0.0, after: float = 0.0, fail: int = 0, drop: int = 0) -> None:
         """Tests only, needs ``LOCAL_AGENT_FAULTS=1``: delay mutations, fail or drop the next few. See `wire.Faults`."""

@@ -19,6 +19,9 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+PROTOCOL = 1
+"""Another number when a client of one version could not talk to an agent of the other."""
+
 Kind = Literal["apply", "restore", "weight"]
 OperationPhase = Literal["running", "succeeded", "failed"]
 ErrorCode = Literal["bad_request", "unknown", "unauthorized", "rejected", "superseded", "damaged", "internal"]
@@ -114,7 +117,8 @@ class PlaceStatus(TypedDict):
     environment: str
     uid: str
     revision: str
-    address: str
+    address: str | None
+    """Where the proxy listens; None before the first operation was accepted."""
     operation: OperationStatus | None
     stable: StableStatus | None
     weights: dict[str, float]

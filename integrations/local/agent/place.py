@@ -81,8 +81,11 @@ class Place:
         Raises `Damaged` when what was written down cannot be read, `OSError` when nothing can be written.
         """
         (self.folder / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
+        try:
             self.record = PlaceRecord.read((self.folder / "state.json").read_bytes())
+        except FileNotFoundError:
+            # Handles name this place by its uid, so that must last longer than any of them.
+            await self.save()
         self.journal.load()
         latest, known = self.journal.latest, self.record.operation
         if latest is not None and (known is None or latest.number > known.number):
@@ -145,6 +148,7 @@ class Place:
                 f"{os.strerror(error.errno or 0).lower()}. Free the port or set another `port` for the target.",
             ) from None
         self.record.port, self.record.port_chosen = bound, port is None
+        await self.save()
 
     async def close(self, *, stop: bool) -> None:
         """Let go of everything; with ``stop`` end every instance, to come back when the place is opened again."""

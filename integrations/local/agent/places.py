@@ -59,6 +59,9 @@ class Places:
 
     def find(self, service: str, environment: str) -> Place:
         """The place; raises `Refused` when there is none yet, `Damaged`."""
+        if self._closed:
+            # Never "unknown": whoever watches would take that for deleted.
+            raise Refused("internal", "The agent is stopping.")
         if (service, environment) in self._damaged:
             raise Damaged(self._damaged[service, environment])
         place = self._places.get((service, environment))
@@ -69,9 +72,8 @@ class Places:
     async def open(self, service: str, environment: str) -> Place:
         """The place, made if there is none yet; raises `Damaged`, `OSError`."""
         async with self._opening:
-            if self._closed:
-                raise Refused("internal", "The agent is stopping.")
-            if (service, environment) not in self._places and (service, environment) not in self._damaged:
+            new = (service, environment) not in self._places and (service, environment) not in self._damaged
+            if new and not self._closed:
                 await self._open(service, environment)
             return self.find(service, environment)
 

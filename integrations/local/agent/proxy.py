@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
+from yarl import URL
 
 from integrations.local.agent.ports import HOST
 from integrations.local.agent.stats import Counter
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from integrations.local.wire import VersionStats
 
 _HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-     "transfer-encoding", "upgrade"}
+    {"connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+     "trailer", "transfer-encoding", "upgrade"}
 )  # fmt: skip
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IN_ONE_PIECE = 65_536
@@ -109,6 +110,9 @@ class Proxy:
                 # The connection was never made, so nothing of the request was used up.
                 self._count(version, began, error=True, connect_failure=True)
             except (TimeoutError, aiohttp.ClientError) as error:
+                if request.transport is None or request.transport.is_closing():
+                    # Whoever asked has gone in the middle of asking; that says nothing about the instance.
+                    return _say(499, "")
                 self._count(version, began, error=True)
                 if request.method not in _REPEATABLE or request.body_exists or isinstance(error, TimeoutError):
                     status = 504 if isinstance(error, TimeoutError) else 502
@@ -121,8 +125,10 @@ class Proxy:
         version = instance.build.version
         async with self._session.request(
             request.method,
-            f"http://{HOST}:{instance.port}{request.raw_path}",
+            URL(f"http://{HOST}:{instance.port}{_target(request)}", encoded=True),
             headers=_forwarded(request),
+            # What the caller did not say is not said for it: one that accepts no gzip must not be sent any.
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             data=request.content if request.body_exists else None,
             allow_redirects=False,
         ) as answer:
@@ -152,6 +158,12 @@ class Proxy:
                     transport.abort()
             self._count(version, began, error=error)
             return response
+
+
+def _target(request: web.BaseRequest) -> str:
+    """Path and query exactly as they were asked for."""
+    path = request.raw_path
+    return path if path.startswith("/") else request.rel_url.raw_path_qs or "/"
 
 
 def _forwarded(request: web.BaseRequest) -> CIMultiDict[str]:

@@ -21,6 +21,7 @@ from integrations.local.agent.ports import HOST
 from integrations.local.artifacts import Artifacts
 from integrations.local.files import write_atomically
 from integrations.local.identity import born
+from integrations.local.wire import PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,12 @@ async def serve(root: Root, *, lock: int, allow_faults: bool, ready: Callable[[]
         site = web.TCPSite(runner, HOST, 0)
         await site.start()
         port = runner.addresses[0][1]
-        identity = {"url": f"http://{HOST}:{port}", "pid": os.getpid(), "born": born(os.getpid())}
+        identity = {
+            "url": f"http://{HOST}:{port}",
+            "pid": os.getpid(),
+            "born": born(os.getpid()),
+            "protocol": PROTOCOL,
+        }
         write_atomically(root.address, json.dumps(identity).encode())
         log.info("agent %s listens on %s", os.getpid(), identity["url"])
         ready()

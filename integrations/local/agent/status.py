@@ -34,7 +34,7 @@ def status(place: Place) -> PlaceStatus:
         "environment": place.environment,
         "uid": record.uid,
         "revision": place.revision,
-        "address": f"http://{HOST}:{record.port}",
+        "address": None if record.port is None else f"http://{HOST}:{record.port}",
         "operation": None if record.operation is None else _operation(place, record.operation),
         "stable": _stable(place),
         "weights": {version: round(share, 2) for version, share in weights.items()},

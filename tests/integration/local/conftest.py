@@ -127,7 +127,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield world
     finally:
         await world.platform.stop_all()
-        _gone, left = psutil.wait_procs(world.processes(), timeout=10)
+        __, left = psutil.wait_procs(world.processes(), timeout=10)
         for process in left:
             process.kill()
         assert not left, f"left behind: {left}"

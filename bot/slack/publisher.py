@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import logging
+import math
 import time
 from collections import OrderedDict
 from datetime import timedelta
@@ -84,6 +86,7 @@ class Publisher:
         self._held_until = 0.0
         self._renew_at = 0.0
         self._poll_at = 0.0
+        self._look_at = 0.0
         self._down_until = 0.0
         self._down_for = 0.0
 
@@ -215,16 +218,30 @@ class Publisher:
                 room -= 1
 
     def _dispatch(self) -> None:
-        if self._now() < self._down_until:
+        """Give the most urgent of what can be told now to the free workers, and see when to look again."""
+        now = self._now()
+        self._look_at = self._down_until if self._down_until > now else math.inf
+        free = self._pacing.workers - len(self._working)
+        if free <= 0 or self._down_until > now:
             return
-        while len(self._working) < self._pacing.workers:
-            slot = min(
-                (slot for slot in self._pending.values() if not slot.busy and slot.wait(self._now()) <= 0),
-                key=Slot.rank,
-                default=None,
-            )
-            if slot is None:
-                return
+        opens: dict[tuple[str | None, bool], float] = {}
+
+        def budget(channel: str | None, urgent: bool) -> float:
+            if (found := opens.get((channel, urgent))) is None:
+                wait = self._budget.edit(urgent=urgent) if channel is None else self._budget.post(channel)
+                found = opens[channel, urgent] = now + wait
+            return found
+
+        ready = []
+        for slot in self._pending.values():
+            if slot.busy:
+                continue
+            at = slot.opens(budget)
+            if at <= now:
+                ready.append(slot)
+            else:
+                self._look_at = min(self._look_at, at)
+        for slot in heapq.nsmallest(free, ready, key=Slot.rank):
             slot.busy = True
             slot.dirty = False
             task = asyncio.create_task(self._tell(slot), name=f"tell-{slot.id}")
@@ -245,11 +262,9 @@ class Publisher:
     async def _rest(self) -> None:
         """Wait for a nudge, for an end of work, or for the next thing that is due."""
         now = self._now()
-        due = [self._poll_at if self.holds else self._renew_at, self._renew_at]
-        if self._down_until > now:
-            due.append(self._down_until)
-        elif len(self._working) < self._pacing.workers:
-            due += [now + slot.wait(now) for slot in self._pending.values() if not slot.busy]
+        due = [self._renew_at]
+        if self.holds:
+            due += [self._poll_at, self._look_at]
         if self._stop_at is not None:
             due.append(self._stop_at)
         with contextlib.suppress(TimeoutError):

@@ -10,7 +10,6 @@ import logging
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.domain.lifecycle import Phase
@@ -68,13 +67,19 @@ class _GivenUp(Exception):
     """There is no place where this deployment can be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What has to open before it is worth coming back, and how urgent that is."""
+class Gate(NamedTuple):
+    """What it is worth coming back for, and when at the earliest."""
 
     urgency: Urgency
-    wait: Callable[[], float]
-    """Seconds until it opens, as far as is known now."""
+    not_before: float
+    """On the publisher's clock."""
+    channel: str | None = None
+    """Something is to be posted there; None when it is an edit that waits."""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it may use the reserve."""
+        return self.urgency in {Urgency.END, Urgency.PHASE}
 
 
 @dataclass(slots=True)
@@ -105,10 +110,12 @@ class Slot:
         self.due = at
         self.gates.clear()
 
-    def wait(self, now: float) -> float:
-        """Seconds until it is worth looking at."""
-        opening = min((gate.wait() for gate in self.gates), default=0.0)
-        return max(self.due - now, opening, 0.0)
+    def opens(self, budget: Callable[[str | None, bool], float]) -> float:
+        """When it is worth looking at; ``budget`` says when something may be posted to a channel or be edited."""
+        if not self.gates:
+            return self.due
+        opening = min(max(gate.not_before, budget(gate.channel, gate.urgent)) for gate in self.gates)
+        return max(self.due, opening)
 
     def rank(self) -> tuple[int, float]:
         """What `min` sorts by: the most urgent first, then the one shown longest ago."""
@@ -164,16 +171,15 @@ class Teller:
         await self.messages.told(slot.id, view.deployment.view)
         return True
 
-    def edit_wait(self, slot: Slot, urgency: Urgency) -> float:
-        """Seconds until the message of a slot may be edited."""
+    def edit_gate(self, slot: Slot, urgency: Urgency) -> Gate:
+        """When the message of a slot may be edited again, as far as that message is concerned."""
         if urgency is Urgency.END or self.flushing:
             spacing = 0.0
         elif urgency is Urgency.PHASE:
             spacing = self._pacing.phase_spacing
         else:
             spacing = self._pacing.spacing(slot.edits)
-        urgent = self.flushing or urgency in {Urgency.END, Urgency.PHASE}
-        return max(0.0, slot.shown_at + spacing - self.now(), self.budget.edit(urgent=urgent))
+        return Gate(Urgency.END if self.flushing else urgency, slot.shown_at + spacing)
 
 
 class _Telling:
@@ -251,9 +257,9 @@ class _Telling:
             urgency = Urgency.END
         else:
             urgency = Urgency.PROGRESS if slot.shown == showing else Urgency.PHASE
-        wait = partial(self._t.edit_wait, slot, urgency)
-        if wait() > 0:
-            slot.gates.append(Gate(urgency, wait))
+        gate = self._t.edit_gate(slot, urgency)
+        if gate.not_before > self._t.now() or self._t.budget.edit(urgent=gate.urgent) > 0:
+            slot.gates.append(gate)
             return place
         if not self._t.holds():
             raise NotHolder
@@ -283,9 +289,8 @@ class _Telling:
             await self._record(key, place, message.digest if thread else "")
             return place if thread else await self._keep_true(self._rows[key], message)
         channel = await self._channel(channel)
-        wait = partial(budget.post, channel)
-        if wait() > 0:
-            slot.gates.append(Gate(urgency, wait))
+        if budget.post(channel) > 0:
+            slot.gates.append(Gate(urgency, 0.0, channel))
             return None
         budget.posted(channel)
         await self._try(key, channel)

@@ -74,9 +74,9 @@ def _literal(text: str, index: int, character: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: ``under 1 s``, ``12 s``, ``4 m 12 s``, ``3 h 5 m``, ``2 d 7 h``."""
+    """A length of time as people say it: ``less than 1 s``, ``12 s``, ``4 m 12 s``, ``3 h 5 m``, ``2 d 7 h``."""
     if seconds < 1:
-        return "under 1 s"
+        return "less than 1 s"
     whole = round(seconds)
     for large, big, small, little in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s")):
         if whole >= large:

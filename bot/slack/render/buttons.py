@@ -51,13 +51,17 @@ def _abort(view: DeploymentView) -> dict[str, Any]:
     version, place = plain(deployment.release.version, 40), _place(deployment)
     if deployment.phase in WAITING:
         effect = f"#{deployment.number} leaves the queue. Nothing has been changed yet, and nothing will be."
-    elif deployment.phase is Phase.NEEDS_ATTENTION:
-        effect = f"#{deployment.number} ends here and gives up its lock. Its message says what is left running."
-    elif deployment.previous is not None:
-        back = plain(deployment.previous.release.version, 40)
-        effect = f"#{deployment.number} stops bringing {version} to {place} at the next safe point; {back} is put back."
     else:
-        effect = f"#{deployment.number} stops bringing {version} to {place} at the next safe point."
+        stops = (
+            "" if deployment.phase is Phase.NEEDS_ATTENTION else f"#{deployment.number} stops at the next safe point. "
+        )
+        if deployment.previous is not None:
+            back = plain(deployment.previous.release.version, 40)
+            effect = f"{stops}{back} is put back in place of {version} in {place}."
+        elif deployment.previous_recorded:
+            effect = f"{stops}Nothing ran before: what was started of {version} in {place} is taken away again."
+        else:
+            effect = f"{stops}{place} is left as it is."
     return b.button(
         "Abort",
         action_id=ActionId.ABORT,
@@ -133,8 +137,8 @@ def _mark_succeeded(view: DeploymentView) -> dict[str, Any]:
         spoken=f"Mark {version} of {place} as succeeded",
         ask=b.confirm(
             f"Mark #{deployment.number} as succeeded?",
-            f"{_care(view)}Nothing is changed or checked: on your word, {version} of {place} counts as running and "
-            "healthy, and the lock is given up.",
+            f"{_care(view)}Nothing is changed or checked. On your word {version} counts as what runs for {place}, and "
+            "the lock is given up. It is not proven healthy: no rollback will choose it.",
             yes="Mark succeeded",
             no="Not now",
             danger=False,

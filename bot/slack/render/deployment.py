@@ -133,7 +133,10 @@ def no_way_back(view: DeploymentView) -> str:
             fact = f"no other release of {service} was proven healthy in {environment}."
         return f"– Nothing to roll back to: {fact}"
     if view.needs_decision and deployment.previous_recorded and deployment.previous is None:
-        return f"– No *Roll back*: nothing of {service} ran in {environment} before this."
+        return (
+            f"– No *Roll back*: nothing of {service} ran in {environment} before this. "
+            "*Abort* takes away what was started."
+        )
     return ""
 
 

@@ -1,58 +1,81 @@
 """Starts the unmodified bot in a process that dies at a named point.
 
-``launcher.py`` wraps, from outside, everything through which a deployment leaves a trace: durable steps, database
-transactions, calls to the local platform's agent, calls to Slack. Each is a *point* with a count. The points passed are
-written to ``CRASH_LOG``; at ``CRASH_AT`` (``name#count``) the process gets SIGKILL. Points count from the first request
-on that follows ``CRASH_ARM`` (``deploy`` or ``roll_back``), so that start-up is not part of the story.
+From outside it wraps everything through which a deployment leaves a trace: durable steps and their journal, database
+transactions, calls to the local platform's agent, calls to Slack. Each is a *point*, a name with a count. It never
+changes what is done, only when the process ends.
+
+``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back", "at": "name#count"}``, read anew whenever such a
+request comes in. From then on points are counted from one and written to ``points.log``; at the named one the process
+gets SIGKILL.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 import os
 import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+FOLDER = Path(os.environ.get("CRASH_FOLDER", "."))
+SENT = 0.1
+"""Seconds after which a request has reached the agent, which is told to take several times as long."""
+
 _seen: Counter[str] = Counter()
 _armed = False
+_at = ""
+
+
+def arm(request: str) -> None:
+    """Count from here if this is the request that was meant."""
+    global _armed, _at
+    plan = json.loads((FOLDER / "crash.json").read_text())
+    _seen.clear()
+    _armed, _at = plan["arm"] == request, plan["at"]
 
 
 def point(name: str) -> None:
+    """Here something has just been, or is just to be done."""
     if not _armed:
         return
     _seen[name] += 1
     label = f"{name}#{_seen[name]}"
-    with Path(os.environ["CRASH_LOG"]).open("a") as log:
+    with (FOLDER / "points.log").open("a") as log:
         log.write(label + "\n")
-    if label == os.environ.get("CRASH_AT"):
+    if label == _at:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm() -> None:
-    global _armed
-    _armed = True
-
-
 def instrument() -> None:
-    from dbos import DBOS
-    from slack_sdk.web.async_client import AsyncWebClient
+    """Put the points around what they are named after."""
+    _requests()
+    _workflows()
+    _transactions()
+    _mutations()
+    _messages()
 
+
+def _requests() -> None:
     from bot.engine.requests import Requests
-    from bot.store.engine import Database
-    from integrations.local.client import AgentClient
 
-    accept = getattr(Requests, os.environ.get("CRASH_ARM", "deploy"))
+    for name in ("deploy", "roll_back"):
+        accept = getattr(Requests, name)
 
-    async def accepting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        arm()
-        point("request:before")
-        result = await accept(self, *args, **kwargs)
-        point("request:after")
-        return result
+        async def accepting(self: Any, *args: Any, _name: str = name, _accept: Any = accept, **kwargs: Any) -> Any:
+            arm(_name)
+            point("request:taken up")
+            result = await _accept(self, *args, **kwargs)
+            point("request:accepted")
+            return result
 
-    setattr(Requests, os.environ.get("CRASH_ARM", "deploy"), accepting)
+        setattr(Requests, name, functools.wraps(accept)(accepting))
+
+
+def _workflows() -> None:
+    from dbos import DBOS
 
     run_step = DBOS.run_step_async
 
@@ -62,57 +85,95 @@ def instrument() -> None:
         async def body(*inner: Any, **named: Any) -> Any:
             point(f"step {name}:begins")
             result = await function(*inner, **named)
-            point(f"step {name}:done, not journaled")
+            point(f"step {name}:done, not in the journal")
             return result
 
         result = await run_step(options, body, *args, **kwargs)
-        point(f"step {name}:journaled")
+        point(f"step {name}:in the journal")
         return result
 
-    DBOS.run_step_async = step  # type: ignore[method-assign,assignment]
+    DBOS.run_step_async = step  # type: ignore[method-assign,assignment]  # a wrapper is all that this file is
+
+    for name, what in (("start_workflow_async", "intake"), ("enqueue_workflow_async", "turn")):
+        begin = getattr(DBOS, name)
+
+        async def beginning(*args: Any, _begin: Any = begin, _what: str = what, **kwargs: Any) -> Any:
+            point(f"workflow {_what}:not begun")
+            result = await _begin(*args, **kwargs)
+            point(f"workflow {_what}:begun")
+            return result
+
+        setattr(DBOS, name, beginning)
+
+
+def _transactions() -> None:
+    from bot.store.engine import Database
 
     write = Database.write
 
     async def writing(self: Any, work: Any, **kwargs: Any) -> Any:
+        name = ".".join(work.__qualname__.split(".")[:2])
+        if name.startswith("StoredLeases"):  # a heartbeat, no part of the story
+            return await write(self, work, **kwargs)
+
         async def inside(connection: Any) -> Any:
             result = await work(connection)
-            point("transaction:before commit")
+            point(f"transaction {name}:before its commit")
             return result
 
         result = await write(self, inside, **kwargs)
-        point("transaction:after commit")
+        point(f"transaction {name}:after its commit")
         return result
 
-    Database.write = writing  # type: ignore[method-assign]
+    Database.write = writing  # type: ignore[method-assign]  # a wrapper is all that this file is
+
+
+def _mutations() -> None:
+    from integrations.local.client import AgentClient
 
     post = AgentClient.post
 
     async def posting(self: Any, path: str, body: Any, **kwargs: Any) -> Any:
-        point("mutation:before it is sent")
+        kind, operation = body["kind"], body["operation"]
+        _, _, service, environment, _ = path.split("/")
+        journal = FOLDER / "platform" / "places" / f"{service}@{environment}" / "journal.jsonl"
+
+        def applied() -> bool:
+            return journal.exists() and operation in journal.read_text()
+
+        if applied():
+            return await post(self, path, body, **kwargs)
+        point(f"mutation {kind}:not sent")
         sending = asyncio.ensure_future(post(self, path, body, **kwargs))
-        # The platform is told to take its time before and after it applies a change, so these are inside the call.
-        await asyncio.sleep(0.04)
-        point("mutation:sent, not applied")
-        await asyncio.sleep(0.12)
-        point("mutation:applied, not answered")
+        await asyncio.sleep(SENT)
+        if not applied() and not sending.done():
+            point(f"mutation {kind}:sent, not applied")
+        while not applied() and not sending.done():
+            await asyncio.sleep(0.01)
+        if not sending.done():
+            point(f"mutation {kind}:applied, not answered")
         result = await sending
-        point("mutation:answered")
+        point(f"mutation {kind}:answered")
         return result
 
-    AgentClient.post = posting  # type: ignore[method-assign]
+    AgentClient.post = posting  # type: ignore[method-assign]  # a wrapper is all that this file is
+
+
+def _messages() -> None:
+    from slack_sdk.web.async_client import AsyncWebClient
 
     call = AsyncWebClient.api_call
 
     async def calling(self: Any, api_method: str, **kwargs: Any) -> Any:
         told = api_method in {"chat.postMessage", "chat.update"}
         if told:
-            point(f"{api_method}:before")
+            point(f"{api_method}:not sent")
         result = await call(self, api_method, **kwargs)
         if told:
-            point(f"{api_method}:after")
+            point(f"{api_method}:answered")
         return result
 
-    AsyncWebClient.api_call = calling  # type: ignore[method-assign]
+    AsyncWebClient.api_call = calling  # type: ignore[method-assign]  # a wrapper is all that this file is
 
 
 if __name__ == "__main__":

@@ -1,36 +1,90 @@
-"""A workspace, a platform with one sample service, and bots to start and kill in it: what scenario tests share."""
+"""A workspace, a platform with sample services, and bots to start and kill in it: what scenario tests share.
+
+It never looks into a running bot: only at what people see, what the agent wrote down, and what the database holds.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import aiohttp
 import httpx
 
 from bot.bootstrap import _Samples
 from bot.domain.errors import StoreError
 from bot.sandbox import seed
-from bot.sandbox.demo import catalog_text
 from bot.sandbox.process import BotProcess
 from bot.sandbox.samples import write_artifacts
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.workspace import Workspace
 from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database
+from bot.store.releases import StoredReleases
 from integrations.local import LocalPlatform
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from bot.domain.deployment import Deployment
-    from bot.sandbox.model import Button, Message
+    from bot.domain.history import Event, Placement
+    from bot.sandbox.model import Button, Message, Receipt
+    from integrations.local.wire import JournalEntry
+
+T = TypeVar("T")
 
 CHANNEL = "C0DEPLOY"
+PATIENCE = 60.0
+"""Seconds that anything may take on a machine that has much else to do."""
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+
+_CATALOG = """\
+version: 1
+channel: "#deployments"
+admin_channel: "#deploy-admin"
+environments:
+{environments}
+defaults:
+  health: {{ path: /health, interval: {interval}, timeout: 2s, passes: {passes}, deadline: 30s }}
+  deadline: 90s
+services:
+{services}
+roles:
+  deployer:
+    members: ["@deployers", "@release-managers"]
+    allow:
+      - {{ actions: [deploy, rollback, abort, resolve], services: "*", environments: "*" }}
+"""
+_SERVICE = """\
+  {service}:
+    target: {{ type: local, root: platform, instances: {instances}, start_timeout: 15 }}
+    images: {{ type: local, folder: artifacts/{service} }}
+"""
+
+
+def catalog(
+    *,
+    services: Iterable[str] = ("checkout",),
+    environments: Iterable[str] = ("staging",),
+    passes: int = 2,
+    interval: float = 0.1,
+    instances: int = 2,
+) -> str:
+    """A catalog of sample services in which waiting costs little."""
+    return _CATALOG.format(
+        environments="\n".join(f"  {name}: {{}}" for name in environments),
+        services="".join(_SERVICE.format(service=name, instances=instances) for name in services),
+        passes=passes,
+        interval=interval,
+    )
 
 
 @dataclass(kw_only=True)
@@ -43,29 +97,47 @@ class World:
     platform: LocalPlatform
     addresses: dict[str, str]
     bots: list[BotProcess] = field(default_factory=list)
+    _database: Database | None = None
 
     @classmethod
-    async def open(cls, folder: Path, database_url: str | None = None, **server: Any) -> World:
+    async def open(
+        cls,
+        folder: Path,
+        database_url: str | None = None,
+        *,
+        text: str | None = None,
+        runs: str | None = "v1.1",
+        **server: Any,
+    ) -> World:
+        """A world with the catalog ``text``, in which every service runs the version ``runs`` (None: nothing runs)."""
         os.environ["LOCAL_AGENT_FAULTS"] = "1"
         (folder / ".deploy").mkdir(parents=True)
-        (folder / ".deploy" / "config.yaml").write_text(catalog_text())
+        (folder / ".deploy" / "config.yaml").write_text(text or catalog())
         write_artifacts(folder / "artifacts")
         sandbox = SandboxServer(Workspace(), **server)
         await sandbox.start()
-        addresses = dict(await _Samples(folder=folder).bring_up("v1.1"))
+        addresses: dict[str, str] = {}
+        if runs is not None:
+            addresses |= await _Samples(folder=folder).bring_up(runs)
         url = database_url or f"sqlite:///{folder / 'deployments.sqlite'}"
         platform = LocalPlatform(folder / "platform")
         return cls(folder=folder, database_url=url, server=sandbox, platform=platform, addresses=addresses)
 
     async def close(self) -> None:
+        """End everything, and leave nothing on the disk."""
         for bot in self.bots:
             await bot.kill()
+        if self._database is not None:
+            await self._database.close()
         await self.server.stop()
         await self.platform.stop_all()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def bot(self, *, arm: str | None = None, crash_at: str | None = None, **environment: str) -> BotProcess:
-        """A bot that is not started yet; with ``arm`` it runs under the launcher."""
-        settings = {
+    # The bot.
+
+    def settings(self, **environment: str) -> dict[str, str]:
+        """What a bot needs to know to run in this world."""
+        return {
             "SLACK_BOT_TOKEN": seed.BOT_TOKEN,
             "SLACK_APP_TOKEN": seed.APP_TOKEN,
             "SLACK_API_URL": f"{self.server.url}/api/",
@@ -77,12 +149,14 @@ class World:
             "PYTHONPATH": str(Path(__file__).parents[2]),
             **environment,
         }
+
+    def bot(self, *, under_launcher: bool = False, **environment: str) -> BotProcess:
+        """A bot that is not started yet."""
+        settings = self.settings(**environment)
         command: tuple[str, ...] = ("-m", "bot", "serve")
-        if arm is not None:
-            settings |= {"CRASH_ARM": arm, "CRASH_LOG": str(self.points_file)}
-            if crash_at is not None:
-                settings["CRASH_AT"] = crash_at
-            command = (str(Path(__file__).with_name("launcher.py")),)
+        if under_launcher:
+            settings["CRASH_FOLDER"] = str(self.folder)
+            command = (str(_LAUNCHER),)
         process = BotProcess(
             environment=settings,
             log=self.folder / "bot.log",
@@ -92,62 +166,194 @@ class World:
         self.bots.append(process)
         return process
 
-    @property
-    def points_file(self) -> Path:
-        return self.folder / "points.log"
+    async def start(self, *, under_launcher: bool = False, **environment: str) -> BotProcess:
+        """A bot that runs and that the workspace hears."""
 
-    def points(self) -> list[str]:
-        return self.points_file.read_text().splitlines() if self.points_file.exists() else []
+        async def forgotten() -> bool:
+            return self.server.transport.connected == 0
 
-    async def command(self, who: str, text: str) -> None:
+        if not any(bot.running for bot in self.bots):
+            # The workspace must have noticed that the last one is gone, else we would take it for the new one.
+            await until(forgotten, what="a workspace that has noticed the end of the last bot")
+        bot = self.bot(under_launcher=under_launcher, **environment)
+        await bot.start()
+        return bot
+
+    # What people do and see.
+
+    async def command(self, who: str, text: str) -> Receipt:
+        """``/deploy text`` as somebody; fails when the bot does not acknowledge it."""
         receipt = await self.server.hands.command(who, "/deploy", text, channel=CHANNEL)
         assert receipt.acked, receipt.error
+        return receipt
 
-    async def press(self, who: str, label: str, *, within: float = 20.0) -> Button:
-        """Press the newest such button once it is there."""
+    async def button(self, who: str, label: str, *, about: str | None = None) -> Button:
+        """The newest such button that somebody sees, once it is there; ``about`` a deployment's id."""
 
         async def there() -> Button | None:
-            return next((b for b in self.server.hands.visible_buttons(who) if b.label == label), None)
+            return next(
+                (
+                    button
+                    for button in self.server.hands.visible_buttons(who)
+                    if button.label == label and (about is None or about in (button.value or ""))
+                ),
+                None,
+            )
 
-        button = await until(there, within=within, what=f"a button {label!r}")
-        await self.server.hands.click(who, container=button.container, action_id=button.action_id)
+        return await until(there, what=f"a button {label!r}")
+
+    async def press(self, who: str, label: str, *, about: str | None = None) -> Button:
+        """Press it, once it is there."""
+        button = await self.button(who, label, about=about)
+        receipt = await self.click(who, button)
+        assert receipt.acked, receipt.error
         return button
 
-    async def deployments(self) -> list[Deployment]:
-        """Every deployment of checkout, oldest first, read from the bot's database."""
+    async def click(self, who: str, button: Button) -> Receipt:
+        """Press this very button."""
+        return await self.server.hands.click(
+            who, container=button.container, action_id=button.action_id, block_id=button.block_id
+        )
+
+    def whispers(self, who: str) -> list[str]:
+        """Everything that only this person was told, oldest first."""
+        seen = [seen for seen in self.server.hands.can_see(who) if seen.where == "ephemeral"]
+        return [" ".join(one.text.split()) for one in sorted(seen, key=lambda one: one.posted_at)]
+
+    async def whispered(self, who: str, text: str, *, after: int = 0) -> str:
+        """What this person was told that holds ``text``, once they are; the first ``after`` answers do not count."""
+
+        async def there() -> str | None:
+            return next((told for told in self.whispers(who)[after:] if text in told), None)
+
+        found: str = await until(there, what=f"an answer to {who} with {text!r} among {self.whispers(who)[after:]}")
+        return found
+
+    def told(self, deployment_id: str) -> list[Message]:
+        """Every message that tells of a deployment."""
+        return [message for message in self.messages() if _about(message).get("deployment_id") == deployment_id]
+
+    def messages(self) -> list[Message]:
+        """Everything in the deployments' channel."""
+        return list(self.server.workspace.channels[CHANNEL].messages.values())
+
+    def roots(self, deployment_id: str) -> list[Message]:
+        """The root messages that tell of a deployment."""
+        return [message for message in self.told(deployment_id) if not message.is_reply]
+
+    def shown(self, deployment_id: str) -> str | None:
+        """The phase that its root message shows."""
+        roots = self.roots(deployment_id)
+        return _about(roots[0]).get("phase") if roots else None
+
+    def notes(self, deployment_id: str) -> list[str]:
+        """The keys of the notes in its thread."""
+        return [str(_about(message)["key"]) for message in self.told(deployment_id) if message.is_reply]
+
+    def told_twice(self) -> list[str]:
+        """What was posted more often than once, about any deployment."""
+        counted = Counter(
+            f"{about['deployment_id']} {about['key']}" for message in self.messages() if (about := _about(message))
+        )
+        return [what for what, times in counted.items() if times > 1]
+
+    # What the database holds.
+
+    async def deployments(self, service: str = "checkout") -> list[Deployment]:
+        """Every deployment of a service, oldest first."""
         try:
-            async with await Database.open(self.database_url, read_only=True) as database:
-                found = await StoredDeployments(database).history("checkout", None, limit=1000)  # type: ignore[arg-type]
+            found = await StoredDeployments(await self._open()).history(service, None, limit=1000)  # type: ignore[arg-type]  # a plain name
         except StoreError:
             return []
         return sorted(found, key=lambda deployment: deployment.number)
 
-    def roots(self, deployment_id: str) -> list[Message]:
-        """The root messages that tell of a deployment."""
-        return [
-            message for message in self.told(deployment_id) if not message.thread_ts or message.thread_ts == message.ts
-        ]
+    async def newest(self) -> Deployment | None:
+        """The newest deployment of checkout."""
+        found = await self.deployments()
+        return found[-1] if found else None
 
-    def told(self, deployment_id: str) -> list[Message]:
-        """Every message that tells of a deployment."""
-        return [
-            message
-            for message in self.server.workspace.channels[CHANNEL].messages.values()
-            if ((message.metadata or {}).get("event_payload") or {}).get("deployment_id") == deployment_id
-        ]
+    async def under_way(self) -> Sequence[Deployment]:
+        """Every deployment that is not over: whoever holds a lock or waits for one."""
+        try:
+            return await StoredDeployments(await self._open()).active()
+        except StoreError:
+            return []
+
+    async def events(self, deployment_id: str) -> Sequence[Event]:
+        """What happened to a deployment."""
+        return await StoredDeployments(await self._open()).events(deployment_id)  # type: ignore[arg-type]  # a plain id
+
+    async def placement(self, service: str = "checkout", environment: str = "staging") -> Placement | None:
+        """What the bot believes to run there."""
+        found = await StoredReleases(await self._open()).placements([(service, environment)])  # type: ignore[list-item]  # plain names
+        return found[0] if found else None
+
+    async def _open(self) -> Database:
+        if self._database is None:
+            self._database = await Database.open(self.database_url, read_only=True)
+        return self._database
+
+    async def reaches(self, deployment_id: str, phase: str, *, within: float = PATIENCE) -> Deployment:
+        """The deployment once it is in that phase."""
+
+        async def there() -> Deployment | None:
+            return next((d for d in await self.deployments() if d.id == deployment_id and d.phase == phase), None)
+
+        return await until(there, within=within, what=f"{deployment_id} {phase}")
+
+    async def ends(self, number: int, phase: str, *, within: float = PATIENCE) -> Deployment:
+        """The deployment #``number`` once it is in that phase and its message says so."""
+
+        async def there() -> Deployment | None:
+            found = next((d for d in await self.deployments() if d.number == number), None)
+            if found is None or found.phase != phase or self.shown(found.id) != phase:
+                return None
+            return found
+
+        try:
+            return await until(there, within=within, what=f"#{number} {phase}")
+        except AssertionError:
+            facts = [
+                (d.number, d.phase.value, d.note, self.shown(d.id), self.notes(d.id)) for d in await self.deployments()
+            ]
+            raise AssertionError(f"#{number} did not become {phase}: {facts[-3:]}\n{self.log_tail()}") from None
+
+    def log_tail(self) -> str:
+        """The end of the bots' log."""
+        log = self.folder / "bot.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-25:]) if log.exists() else ""
+
+    # What the platform did.
+
+    async def journal(self, service: str = "checkout", environment: str = "staging") -> Sequence[JournalEntry]:
+        """Every operation that the agent has applied there."""
+        return await self.platform.journal(service, environment)
 
     async def serves(self, place: str = "checkout@staging") -> str:
         """The version that answers there."""
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=10) as client:
             answer = await client.get(self.addresses[place] + "/health")
         return str(json.loads(answer.text)["version"])
 
 
-async def until(look: Callable[[], Awaitable[Any]], *, within: float, what: str) -> Any:
+def _about(message: Message) -> dict[str, Any]:
+    payload = (message.metadata or {}).get("event_payload")
+    return payload if isinstance(payload, dict) else {}
+
+
+async def until(look: Callable[[], Awaitable[T | None]], *, within: float = PATIENCE, what: str) -> T:
     """The first truthy answer; fails with ``what`` when there is none in time."""
     deadline = time.monotonic() + within
     while True:
         if found := await look():
             return found
         assert time.monotonic() < deadline, f"after {within:g} s there is still not {what}"
-        await asyncio.sleep(0.02)
+        # What is waited for is in other processes, which tell nobody.
+        await asyncio.sleep(0.03)
+
+
+@contextlib.asynccontextmanager
+async def http_session() -> Any:
+    """A client for what is asked over plain HTTP."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        yield session

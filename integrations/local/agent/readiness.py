@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 _FIRST_LOOK = 0.015
 _SLOWEST_LOOK = 0.25
 _LOOK_TIMEOUT = 2.0
+_GRACE = 0.25
+"""Seconds that an adopted instance is always looked at for."""
 _PORTS_TO_TRY = 3
 
 
 async def become_ready(place: Place, instance: Instance, *, timeout: float) -> None:
     """Wait until ``instance`` is healthy; raises `RolloutFailed` when it ends or ``timeout`` seconds pass."""
-    deadline = time.monotonic() + timeout
+    # Counted from its start, also when an earlier agent started it: else each new agent would begin the wait anew.
+    already = max(0.0, time.time() - instance.started_at)
+    deadline = time.monotonic() + max(_GRACE, timeout - already)
     version, pause, ports = instance.build.version, _FIRST_LOOK, 1
     while True:
         process = instance.process

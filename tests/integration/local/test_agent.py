@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import signal
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from bot.domain.catalog import HealthCheck
-from bot.domain.rollout import Outcome, OutcomeKind
+from bot.domain.errors import ProviderError, ProviderRejected
+from bot.domain.rollout import Handle, Outcome, OutcomeKind
 from integrations.local.client import AgentClient
 
 if TYPE_CHECKING:
@@ -63,6 +67,81 @@ async def test_a_new_agent_adopts_what_runs_and_keeps_the_address(world: World, 
     # And it can end what it did not start.
     assert (await world.deploy(target, await world.release("v1.1"))).kind is OutcomeKind.SUCCEEDED
     assert len(world.instance_processes()) == 2
+
+
+async def test_what_the_journal_holds_is_carried_out_even_if_nothing_else_was_written(world: World) -> None:
+    target, release = world.target(instances=1), await world.release("v1.0")
+    await world.deploy(target, release)
+    path = world.root / "places" / "checkout@staging" / "state.json"
+    before = path.read_bytes()
+    handle = await target.apply(release=release, operation=world.operation())
+    assert (await world.outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
+    await world.end_agent()
+    # As the folder is when the agent ends between accepting and anything else.
+    path.write_bytes(before)
+    assert (await world.outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
+    running = await target.current()
+    assert running is not None
+    assert running.operation == handle.operation
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_an_agent_that_is_killed_again_and_again_applies_everything_once(world: World, seed: int) -> None:
+    """A dozen changes of every kind while the agent is killed about twice a second."""
+    chance = random.Random(seed)
+    target = world.target(instances=2, start_timeout=1.5)
+    releases = [await world.release(f"v1.{number}", warm_up=chance.choice([0, 50, 150])) for number in range(3)]
+    bad = await world.release("v1.9", healthy=False)
+    over = asyncio.Event()
+
+    async def harass() -> None:
+        while not over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(chance.uniform(0.02, 1.0)):
+                    await over.wait()
+            with suppress(OSError, ValueError):
+                os.kill(world.agent_pid(), signal.SIGKILL)
+
+    async def stubbornly(call: Callable[[], Awaitable[Handle | Outcome]]) -> Handle | Outcome:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    return await call()
+                except ProviderError as error:
+                    if not error.retryable:
+                        raise
+
+    harasser = asyncio.create_task(harass())
+    await stubbornly(lambda: world.deploy(target, releases[0]))
+    begun = {entry["operation"] for entry in await world.platform.journal("checkout", "staging")}
+    for _ in range(12):
+        operation = world.operation()
+        release, percent = chance.choice(releases), chance.choice([0, 10, 50, 100])
+        calls = {
+            "apply": lambda r=release, o=operation: target.apply(release=r, operation=o),
+            "bad": lambda o=operation: target.apply(release=bad, operation=o),
+            "weight": lambda r=release, p=percent, o=operation: target.set_weight(release=r, percent=p, operation=o),
+        }
+        kind = chance.choice(["apply", "apply", "weight", "bad"])
+        try:
+            handle = await stubbornly(calls[kind])
+        except ProviderRejected:
+            continue
+        assert isinstance(handle, Handle)
+        begun.add(operation)
+        outcome = await stubbornly(lambda h=handle: world.outcome(target, h))
+        assert isinstance(outcome, Outcome)
+        assert outcome.kind is (OutcomeKind.FAILED if kind == "bad" else OutcomeKind.SUCCEEDED)
+    over.set()
+    await harasser
+    applied = [entry["operation"] for entry in await world.platform.journal("checkout", "staging")]
+    assert len(applied) == len(set(applied))
+    assert begun <= set(applied)
+    assert (await world.deploy(target, releases[0])).kind is OutcomeKind.SUCCEEDED
+    status = await world.status()
+    assert [instance["version"] for instance in status["instances"]] == ["v1.0", "v1.0"]
+    assert world.instance_processes() == {instance["pid"] for instance in status["instances"]}
 
 
 async def test_an_instance_whose_number_was_never_written_down_is_found(world: World) -> None:

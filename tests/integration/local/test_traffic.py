@@ -60,19 +60,33 @@ async def test_weights_are_kept_and_counted_by_version(world: World, http: aioht
 
 async def test_a_canary_is_promoted_without_sending_traffic_back(world: World, http: aiohttp.ClientSession) -> None:
     target = world.target(instances=2)
-    stable, canary = await world.release("v1.2"), await world.release("v1.4")
+    stable, canary = await world.release("v1.2"), await world.release("v1.4", warm_up=1500)
     await world.deploy(target, stable)
-    address = (await world.status())["address"]
-    handle = await target.set_weight(release=canary, percent=100, operation=world.operation())
+    address = str((await world.status())["address"])
+    handle = await target.set_weight(release=canary, percent=50, operation=world.operation())
     assert (await world.outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
-    assert await ask(http, address, 40) == {"v1.4": 40}
     handle = await target.apply(release=canary, operation=world.operation())
-    assert set(await ask(http, address, 100)) == {"v1.4"}
+    # One instance of it beside two of the stable one, while a second one warms up: by number it would get a third.
+    seen = await ask(http, address, 60)
+    assert len(world.instance_processes()) == 4
+    assert seen == {"v1.2": 30, "v1.4": 30}
     assert (await world.outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
+    assert await ask(http, address, 20) == {"v1.4": 20}
     assert len(world.instance_processes()) == 2
     running = await target.current()
     assert running is not None
     assert running.release == canary
+
+
+async def test_all_traffic_can_go_to_a_canary_and_back(world: World, http: aiohttp.ClientSession) -> None:
+    target = world.target(instances=2)
+    await world.deploy(target, await world.release("v1.2"))
+    address, canary = str((await world.status())["address"]), await world.release("v1.4")
+    for percent, version in ((100, "v1.4"), (0, "v1.2")):
+        handle = await target.set_weight(release=canary, percent=percent, operation=world.operation())
+        assert (await world.outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
+        assert await ask(http, address, 20) == {version: 20}
+    assert len(world.instance_processes()) == 2
 
 
 async def test_a_canary_is_taken_back(world: World, http: aiohttp.ClientSession) -> None:

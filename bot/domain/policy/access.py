@@ -26,6 +26,11 @@ class Action(StrEnum):
     #: Decide what happens to a deployment that needs attention: retry it or mark it as succeeded.
     RESOLVE = "resolve"
 
+    @property
+    def words(self) -> str:
+        """The verb as people say it."""
+        return "roll back" if self is Action.ROLLBACK else self.value
+
 
 class Effect(StrEnum):
     """What a matching rule says."""
@@ -91,7 +96,7 @@ def may(
         return Decision(allowed=True, reason=f"The role {allowing.role} allows it.", role=allowing.role)
     roles = " or ".join(dict.fromkeys(holders))
     needs = f" It takes the role {roles}." if roles else " No role allows it."
-    return Decision(allowed=False, reason=f"You may not {action} {service} in {environment}.{needs}")
+    return Decision(allowed=False, reason=f"You may not {action.words} {service} in {environment}.{needs}")
 
 
 def _grants(rule: Rule, action: Action, service: ServiceName, environment: EnvironmentName) -> bool:

@@ -13,7 +13,7 @@ from bot.slack.render import blocks as b
 from bot.slack.render.deployment import SYMBOLS, phase_words, release_words, root
 from bot.slack.render.message import Message, compose
 from bot.slack.render.steps import queue_parts
-from bot.slack.render.text import clean, duration, escape, instant, name, plain, sentence
+from bot.slack.render.text import clean, doer, duration, escape, instant, name, plain, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -267,7 +267,7 @@ def _placed(placement: Placement, *, full: bool = False) -> str:
     place = f" in {escape(placement.environment, 60)}" if full else ""
     return (
         f"{escape(placement.service, 60)}{place}: *{escape(placement.release.version, 60)}* "
-        f"({escape(placement.release.short_digest, 20)}) since {instant(placement.since)} by {name(placement.by)}"
+        f"({escape(placement.release.short_digest, 20)}) since {instant(placement.since)}, {doer(placement.by)}"
     )
 
 

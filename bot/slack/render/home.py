@@ -10,7 +10,7 @@ from bot.slack.render import blocks as b
 from bot.slack.render import limits
 from bot.slack.render.buttons import buttons
 from bot.slack.render.deployment import release_words, status, working
-from bot.slack.render.text import escape, instant, name
+from bot.slack.render.text import doer, escape, instant, name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +96,6 @@ def _places(placements: Sequence[Placement]) -> list[tuple[int, Block]]:
 
 def _line(placement: Placement) -> str:
     return (
-        f"{escape(placement.service, 60)}: *{escape(placement.release.version, 60)}* since {instant(placement.since)} "
-        f"by {escape(placement.by.name, 40)}"
+        f"{escape(placement.service, 60)}: *{escape(placement.release.version, 60)}* since {instant(placement.since)}, "
+        f"{doer(placement.by)}"
     )

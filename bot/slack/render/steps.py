@@ -56,7 +56,9 @@ class Step:
     @property
     def line(self) -> str:
         """The line as mrkdwn."""
-        return f"{self.state.symbol} *{self.title}* – {self.state.word}" + (f" · {self.detail}" if self.detail else "")
+        # "Done" is a step and a state; once is enough.
+        word = "" if self.title == self.state.word else f" – {self.state.word}"
+        return f"{self.state.symbol} *{self.title}*{word}" + (f" · {self.detail}" if self.detail else "")
 
 
 _STEP_OF = {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bot.domain.actor import Actor
 
+
 #: Stands on both sides of a marker, so that it neither opens nor closes a format: a format needs a non-space inside.
 _GAP = "\u200b"
 #: Control characters, lone surrogates (which no UTF-8 body can carry) and marks that reorder the text around them.
@@ -74,9 +75,9 @@ def _literal(text: str, index: int, character: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: ``less than 1 s``, ``12 s``, ``4 m 12 s``, ``3 h 5 m``, ``2 d 7 h``."""
-    if seconds < 1:
-        return "less than 1 s"
+    """A length of time as people say it: ``0.4 s``, ``12 s``, ``4 m 12 s``, ``3 h 5 m``, ``2 d 7 h``."""
+    if seconds < 9.95:
+        return f"{max(round(seconds, 1), 0.1):g} s"
     whole = round(seconds)
     for large, big, small, little in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s")):
         if whole >= large:
@@ -112,6 +113,11 @@ def name(actor: Actor) -> str:
 def name_plain(actor: Actor, limit: int = 40) -> str:
     """A name for places that show text literally."""
     return plain(actor.name or actor.id, limit)
+
+
+def doer(actor: Actor) -> str:
+    """Who brought something about, for mrkdwn; what the bot brought about is what it found."""
+    return f"by {name(actor)}" if actor.kind is ActorKind.PERSON else "found running"
 
 
 def count(number: int, noun: str) -> str:

@@ -168,7 +168,8 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
         inbox=store.inbox,
         messages=store.messages,
         leases=store.leases,
-        replica=f"{settings.executor_id}:{uuid.uuid4().hex[:8]}",
+        replica=settings.executor_id,
+        life=f"{settings.executor_id}:{uuid.uuid4().hex[:8]}",
     )
     await slack.check()
 

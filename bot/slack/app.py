@@ -83,8 +83,13 @@ class Slack:
         messages: Messages,
         leases: Leases,
         replica: str,
+        life: str,
     ) -> Self:
-        """Put the parts together; nothing is sent or opened yet."""
+        """Put the parts together; nothing is sent or opened yet.
+
+        ``replica`` is the same over a restart, so that a replica which died speaks on at once; ``life`` is another one
+        each time, so that the act which it died over is known to be left behind.
+        """
         client = AsyncWebClient(token=tokens.bot, base_url=tokens.api_url, timeout=_CALL, retry_handlers=[])
         app = AsyncApp(
             client=client,
@@ -105,7 +110,7 @@ class Slack:
             holder=replica,
         )
         home = Home(app, queries=queries, identity=identity, work=work)
-        once = Once(inbox=inbox, work=work, owner=replica, now=ledger.now)
+        once = Once(inbox=inbox, work=work, owner=life, now=ledger.now)
         form = DeployForm(app, catalogs=catalogs, providers=providers, requests=requests)
         desk = Desk(requests=requests, queries=queries, catalogs=catalogs, identity=identity, open_form=form.open)
         commands.register(app, desk=desk, once=once)

@@ -125,12 +125,13 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     world = World(folder=tmp_path, platform=LocalPlatform(tmp_path / "platform"))
     try:
         yield world
-    finally:
         await world.platform.stop_all()
-        __, left = psutil.wait_procs(world.processes(), timeout=10)
-        for process in left:
+        left = world.processes()
+    finally:
+        # Whatever a failing test or a broken agent leaves behind ends here.
+        for process in world.processes():
             process.kill()
-        assert not left, f"left behind: {left}"
+    assert not left, f"left behind: {left}"
 
 
 @pytest.fixture

@@ -130,6 +130,11 @@ async def test_artifacts_that_cannot_be_deployed_are_refused_before_anything_cha
         await target.apply(release=outside, operation=OperationId("c"))
     assert await applied(world) == []
     assert world.instance_processes() == set()
+    # The place exists now, under a name that outlives the agent: handles depend on it.
+    uid = (await world.status())["uid"]
+    await world.end_agent()
+    handle = await target.apply(release=await world.release("v1.1"), operation=OperationId("d"))
+    assert handle.generation == f"{uid}.1"
 
 
 async def test_a_command_that_does_not_exist_fails_in_plain_words(world: World) -> None:

@@ -49,7 +49,7 @@ async def test_rolling_replacement_fails_no_request(world: World, http: aiohttp.
     assert len(world.instance_processes()) == 3
 
 
-async def test_progress_is_told_step_by_step(world: World) -> None:
+async def test_progress_is_told_step_by_step(world: World, http: aiohttp.ClientSession) -> None:
     target = world.target(instances=3)
     handle = await target.apply(release=await world.release("v1.0"), operation=world.operation())
     progress, outcome = await world.story(target, handle)
@@ -60,6 +60,9 @@ async def test_progress_is_told_step_by_step(world: World) -> None:
     running = await target.current()
     assert running is not None
     assert (running.healthy, running.instances, running.operation) == (3, 3, handle.operation)
+    async with http.get(str((await world.status())["address"]) + "/health") as answer:
+        health = await answer.json()
+    assert health == {"status": "ok", "service": "checkout", "version": "v1.0", "environment": "staging"}
 
 
 async def under_way(world: World) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bot.catalog.problems import BadValue, described, nearest, quoted
+from bot.domain.grammar.options import FLAGS
+from bot.domain.grammar.verbs import UNAVAILABLE_VERBS, Verb
 from bot.domain.policy.access import Action
 
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
@@ -22,30 +24,7 @@ ACTIONS = sorted(action.value for action in Action)
 _HEALTH_PATH = re.compile(r"/[!-~]{0,511}")
 
 #: Words of the command itself. Its words come in any order, so nothing that it names may be called like one of them.
-VERBS = frozenset(
-    {
-        "status",
-        "history",
-        "rollback",
-        "promote",
-        "abort",
-        "lock",
-        "unlock",
-        "locks",
-        "freeze",
-        "queue",
-        "schedule",
-        "approve",
-        "diff",
-        "where",
-        "doctor",
-        "help",
-        "may",
-        "dry-run",
-        "deploy",
-        "stats",
-    }
-)
+VERBS = frozenset({*Verb, *UNAVAILABLE_VERBS, *FLAGS, "may", "stats"})
 
 
 def is_name(text: str) -> bool:

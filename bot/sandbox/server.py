@@ -33,6 +33,12 @@ PAGE = Path(__file__).parent / "page"
 LARGEST_BODY = 64 * 1024 * 1024
 
 
+async def _always_asked_for(request: web.Request, response: web.StreamResponse) -> None:
+    """A browser must not mix modules of two versions of the page."""
+    if request.path.startswith("/page/"):
+        response.headers["Cache-Control"] = "no-cache"
+
+
 class SandboxServer:
     """A workspace that answers on `url`.
 
@@ -85,6 +91,7 @@ class SandboxServer:
         )
         if PAGE.is_dir():
             app.router.add_static("/page", PAGE)
+            app.on_response_prepare.append(_always_asked_for)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
         try:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bot.domain.errors import ConfigurationError
 from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database
+from bot.store.faults import DATABASE_FAULTS, understand
 from bot.store.inbox import StoredInbox
 from bot.store.leases import StoredLeases
 from bot.store.messages import StoredMessages
@@ -97,7 +98,11 @@ async def _alone(database: Database, replica: str) -> AsyncIterator[None]:
         return
     # A connection of its own: the lock lasts as long as the session does.
     engine = create_async_engine(database.address.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+        except DATABASE_FAULTS as error:
+            raise understand(error, database.address).error from error
         for _ in range(int(_PATIENCE / 0.1)):
             if await _take(connection, replica):
                 break

@@ -26,6 +26,7 @@ export class Wire {
     let opened = false;
     socket.addEventListener("open", async () => {
       opened = true;
+      this.seen = -1; // the server may be a new one, which counts from the beginning
       try {
         await this.renew();
         if (this.closed) return;
@@ -74,6 +75,8 @@ export class Wire {
   async renew() {
     const state = await this.snapshot();
     if (this.closed) return;
+    // Answers may overtake each other; an older picture never replaces a newer one.
+    if (state.seq < this.seen) return this.renew();
     this.seen = state.seq;
     this.listener.snapshot(state);
   }

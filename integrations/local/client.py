@@ -42,6 +42,7 @@ class Agent(NamedTuple):
     url: str
     token: str
     pid: int
+    born: str
     protocol: int
 
 
@@ -71,17 +72,18 @@ class AgentClient:
             if born(known["pid"]) != known["born"]:
                 return None
             token = self._root.token.read_text().strip()
-            return Agent(url=known["url"], token=token, pid=known["pid"], protocol=known["protocol"])
+            return Agent(
+                url=known["url"], token=token, pid=known["pid"], born=known["born"], protocol=known["protocol"]
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    async def gone(self, *, timeout: float) -> bool:
-        """Wait until no agent runs; whether that was within ``timeout`` seconds."""
+    async def gone(self, agent: Agent, *, timeout: float) -> None:
+        """Wait until the process of ``agent`` has ended, at most ``timeout`` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while self.running() is not None:  # noqa: ASYNC110 - nobody tells of the end of a detached process
+                while born(agent.pid) == agent.born:  # noqa: ASYNC110 - nobody tells of the end of a detached process
                     await asyncio.sleep(_LOOK)
-        return self.running() is None
 
     async def ensure(self) -> Agent:
         """The agent, started if need be; raises `ProviderUnavailable`, `ProviderRejected`."""
@@ -92,7 +94,7 @@ class AgentClient:
             # Started by another version of this program. What it runs goes on, and its successor adopts it.
             with suppress(ProcessLookupError):
                 os.kill(agent.pid, signal.SIGTERM)
-            await self.gone(timeout=_START_LIMIT)
+            await self.gone(agent, timeout=_START_LIMIT)
         try:
             async with asyncio.timeout(_START_LIMIT):
                 while True:

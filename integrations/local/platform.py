@@ -61,8 +61,9 @@ class LocalPlatform:
         if self._client.running() is None and not self._root.places.is_dir():
             return
         # Without a running agent there may still be instances, which only an agent can find.
+        agent = await self._client.ensure()
         await self._client.post("/stop", {}, timeout=60.0)
-        await self._client.gone(timeout=10.0)
+        await self._client.gone(agent, timeout=10.0)
 
     async def faults(self, *, before: float = 0.0, after: float = 0.0, fail: int = 0, drop: int = 0) -> None:
         """Tests only, needs ``LOCAL_AGENT_FAULTS=1``: delay mutations, fail or drop the next few. See `wire.Faults`."""

@@ -333,8 +333,10 @@ def read_script(path: Path) -> Script:
 
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The script {path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"The script {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"The script {path} is not text in UTF-8.") from None
     return parse_script(text, name=str(path), people=("ada", "grace", "linus"))
 
 

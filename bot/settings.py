@@ -100,5 +100,6 @@ def _sentence(problem: object) -> str:
     name = ".".join(str(part).upper() for part in problem["loc"])
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
-        return f"{name} is not set."
+        where = " It begins with xoxb- and stands in the Slack app under OAuth & Permissions."
+        return f"{name} is not set.{where if name == 'SLACK_BOT_TOKEN' else ''}"
     return f"{name}: {message}." if name else f"{message[0].upper()}{message[1:]}."

@@ -46,7 +46,7 @@ services:
 SERVICE = """\
   {service}:
     description: {description}
-    target: {{ type: local, root: platform, instances: 2, start_timeout: 10 }}
+    target: {{ type: local, root: platform, instances: 2, start_timeout: 5 }}
     images: {{ type: local, folder: artifacts/{service} }}
 """
 ROLES = """\

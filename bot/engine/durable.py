@@ -29,6 +29,7 @@ use DBOS patching where a workflow must change its shape."""
 _ALIVE = "executor:"
 _LEASE = timedelta(seconds=15)
 _BEAT = 5.0
+_CONNECTIONS_TO_FILE = 4
 
 
 @dataclass(kw_only=True)
@@ -45,6 +46,9 @@ class Durable:
     """Seconds between two looks into the queue: the time that the lock takes to change hands."""
 
     def __post_init__(self) -> None:
+        # SQLite has one writer. Many connections would not queue for it but sleep and try again, longer each time, while
+        # it is free; a few, which many threads wait for, are several times as fast.
+        in_file = self.database_url.startswith("sqlite")
         config = DBOSConfig(
             name="deployment-architect",
             system_database_url=self.database_url,
@@ -53,6 +57,7 @@ class Durable:
             log_level="WARNING",
             notification_listener_polling_interval_sec=0.5,
             max_executor_threads=32,
+            db_engine_kwargs={"pool_size": _CONNECTIONS_TO_FILE, "pool_pre_ping": False} if in_file else None,
         )
         DBOS(config=config)
         self._workflows = Workflows(self.steps)

@@ -40,7 +40,7 @@ _OF_OUTCOME = {
 }
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)  # DBOS logs what it runs, and whatever it holds is too much to be told
 class Rollout:
     """What is done to a target, and what is seen there."""
 

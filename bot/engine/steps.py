@@ -48,7 +48,7 @@ class _StoppedError(Exception):
     """A person asked to stop before the step could close the deployment."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)  # DBOS logs what it runs, and whatever it holds is too much to be told
 class Steps:
     """What the workflows are made of."""
 
@@ -214,7 +214,8 @@ class Steps:
         if restored:
             before = deployment.previous
             left = f"{before.release.version} serves again." if before else "Nothing ran there before, nor does now."
-            note = f"{note} {left}".strip()
+            first, newline, rest = note.partition("\n")  # the first line is the summary, the rest are details
+            note = f"{first} {left}".strip() + newline + rest
         await self._advance(deployment_id, phase, key=f"closed:{phase}", note=note, actor=actor)
         await self.give_back(deployment)
 

@@ -38,7 +38,7 @@ def refused(error: RequestRefused) -> Message:
     what = sentence(escape(error.message, 800)) or "This cannot be done."
     lines = [f"✗ *{'Not allowed' if isinstance(error, NotAuthorized) else 'Not done'}*: {what}"]
     spoken = [what]
-    if isinstance(error, BadCommand) and error.suggestions:
+    if isinstance(error, BadCommand) and error.suggestions and "Did you mean" not in (error.hint or ""):
         nearest = ", ".join(escape(entry, 120) for entry in error.suggestions[:3])
         lines.append(f"Did you mean {nearest}?")
         spoken.append(f"Did you mean {nearest}?")

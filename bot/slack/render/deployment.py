@@ -161,7 +161,7 @@ def spoken(view: DeploymentView) -> str:
         words += f", {deployment.progress.done} of {deployment.progress.total} instances"
     words += _took(deployment)
     if phase.final or phase is Phase.NEEDS_ATTENTION:
-        note = deployment.note
+        note = deployment.note.partition("\n")[0]
         words += f": {escape(note, 300)}" if note else ""
     service, environment = escape(deployment.service, 80), escape(deployment.environment, 80)
     kind = "Rollback of " if deployment.is_rollback else ""
@@ -215,7 +215,7 @@ def _took(deployment: Deployment) -> str:
 
 def _facts(view: DeploymentView) -> list[str]:
     deployment = view.deployment
-    note = escape(deployment.note, 500)
+    note = escape(deployment.note.partition("\n")[0], 500)  # details are in the thread
     environment = escape(deployment.environment, 80)
     version = escape(deployment.release.version, 80)
     match deployment.phase:

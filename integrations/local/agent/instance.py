@@ -120,7 +120,7 @@ class Instance:
         return self.process.ending() if self.process is not None else "did not start"
 
     def last_words(self) -> str:
-        """The end of its log as part of a sentence, redacted; empty when it wrote nothing."""
+        """The end of its log in lines of its own, redacted; empty when it wrote nothing."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - _TAIL))
@@ -128,7 +128,7 @@ class Instance:
         except OSError:
             return ""
         lines = last_lines(text)
-        return " Last lines of its log:\n" + "\n".join(lines) if lines else ""
+        return "\nLast lines of its log:\n" + "\n".join(lines) if lines else ""
 
     def trim_log(self) -> None:
         """Empty a log that has grown too large; the process appends, so it goes on at the new end."""

@@ -226,8 +226,18 @@ def test_too_much_is_cut_to_the_budget_and_keeps_the_last_block() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.01, "0.1 s"), (0.42, "0.4 s"), (1, "1 s"), (9.97, "10 s"), (59.6, "1 m"), (252, "4 m 12 s"), (3_600, "1 h"), (11_100, "3 h 5 m"),
-     (259_200, "3 d"), (198_000, "2 d 7 h")],
-)  # fmt: skip
+    [
+        (0.01, "0.1 s"),
+        (0.42, "0.4 s"),
+        (1, "1 s"),
+        (9.97, "10 s"),
+        (59.6, "1 m"),
+        (252, "4 m 12 s"),
+        (3_600, "1 h"),
+        (11_100, "3 h 5 m"),
+        (259_200, "3 d"),
+        (198_000, "2 d 7 h"),
+    ],
+)
 def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> None:
     assert duration(seconds) == words

@@ -151,8 +151,6 @@ def _detail(view: DeploymentView, key: str, state: StepState, seconds: float | N
     if state in {StepState.RUNNING, StepState.PAUSED}:
         if key == "lock" and view.queue:
             parts += queue_parts(view.queue)
-        if key in {"deploy", "verify"} and deployment.progress:
-            parts += progress_parts(deployment)
         parts.append(f"since {instant(deployment.since)}")
     elif key == "done" and state is StepState.DONE:
         if deployment.finished_at:
@@ -172,13 +170,10 @@ def progress_parts(deployment: Deployment) -> list[str]:
     progress = deployment.progress
     if progress is None:
         return []
-    parts = []
-    if progress.total > 0:
-        unit = "looks" if deployment.phase is Phase.VERIFYING else "instances"
-        parts.append(f"{progress.done} of {progress.total} {unit}")
-    if progress.message:
-        parts.append(escape(progress.message, 200))
-    return parts
+    unit = "looks" if deployment.phase is Phase.VERIFYING else "instances"
+    far = f"{progress.done} of {progress.total} {unit}" if progress.total > 0 else ""
+    said = escape(progress.message, 200).rstrip(".")
+    return [said] if said.startswith(far) and said else [part for part in (far, said) if part]
 
 
 def queue_parts(queue: QueueView) -> list[str]:

@@ -47,10 +47,14 @@ class Ledger:
         actor: Actor,
         key: str,
         note: str = "",
+        at: datetime | None = None,
         first: Callable[[Deployment], Deployment] = lambda deployment: deployment,
     ) -> Deployment:
-        """Bring a deployment into ``phase`` at most once; ``first`` may add facts to it or refuse by raising."""
-        at = self.now()
+        """Bring a deployment into ``phase`` at most once; ``first`` may add facts to it or refuse by raising.
+
+        Who gives an ``at`` can tell from the last moment of what comes back whether it was this call that did it.
+        """
+        at = at or self.now()
 
         def change(deployment: Deployment) -> Deployment:
             return first(deployment).advance(phase, actor=actor, at=at, note=note)

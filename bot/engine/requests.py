@@ -170,6 +170,7 @@ class Requests:
                     actor=actor,
                     key="closed:aborted",
                     note=reason or "Nothing was changed.",
+                    at=at,
                     first=_still_waiting,
                 )
             except InvalidTransition:

@@ -31,7 +31,7 @@ _HEAD = """\
 version: 1
 channel: "#deployments"
 defaults:
-  health: { path: /health, interval: 0.1, timeout: 1s, passes: 1, deadline: 10s }
+  health: { path: /health, interval: 0.1, timeout: 1s, passes: 1, deadline: 60s }
   deadline: 10m
 roles:
   deployer:

@@ -46,8 +46,8 @@ class Durable:
     """Seconds between two looks into the queue: the time that the lock takes to change hands."""
 
     def __post_init__(self) -> None:
-        # SQLite has one writer. Many connections would not queue for it but sleep and try again, longer each time, while
-        # it is free; a few, which many threads wait for, are several times as fast.
+        # SQLite has one writer. Many connections would not queue for it but sleep and try again, longer each time,
+        # while it is free; a few, which many threads wait for, are several times as fast.
         in_file = self.database_url.startswith("sqlite")
         config = DBOSConfig(
             name="deployment-architect",

@@ -63,7 +63,7 @@ class Database:
         """
         address = read_address(url)
         if address.dialect == "sqlite":
-            await asyncio.to_thread(_look_into_file, address, read_only=read_only)
+            await asyncio.to_thread(look_into_file, address, read_only=read_only)
             writer, reader = _sqlite_engines(address, read_only=read_only)
         else:
             writer, reader = _postgresql_engines(address, read_only=read_only)
@@ -151,8 +151,8 @@ class Database:
         raise AssertionError("unreachable")  # pragma: no cover
 
 
-def _look_into_file(address: Address, *, read_only: bool) -> None:
-    """Raise `ConfigurationError` or `StoreError` unless the file can be used.
+def look_into_file(address: Address, *, read_only: bool) -> None:
+    """Raise `ConfigurationError` or `StoreError` unless the file can be used; a writable one gets a write-ahead log.
 
     Before the asynchronous driver: that one leaves a thread behind when it cannot connect, which complains later.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import NullPool, text
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.domain.errors import ConfigurationError
 from bot.store.deployments import StoredDeployments
-from bot.store.engine import Database
+from bot.store.engine import Database, look_into_file
 from bot.store.faults import DATABASE_FAULTS, understand
 from bot.store.inbox import StoredInbox
 from bot.store.leases import StoredLeases
@@ -24,6 +24,7 @@ from bot.store.revisions import StoredCatalogRevisions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,7 +53,7 @@ class Store:
     def durable_url(self) -> str:
         """Where the durable workflows are kept: beside our file, or in a schema of their own."""
         if self.database.address.path is not None:
-            return f"sqlite:///{self.database.address.path.with_suffix('.workflows.sqlite')}"
+            return f"sqlite:///{_workflows(self.database.address.path)}"
         return self.database.address.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     async def ping(self) -> None:
@@ -71,6 +72,10 @@ class Store:
             database = await stack.enter_async_context(await Database.open(url))
             await stack.enter_async_context(_alone(database, replica))
             await migrate(database)
+            if database.address.path is not None:
+                # With the log, which the file then keeps, those who read the workflows do not hold up who writes them.
+                workflows = replace(database.address, path=_workflows(database.address.path))
+                await asyncio.to_thread(look_into_file, workflows, read_only=False)
             yield cls(
                 database=database,
                 deployments=StoredDeployments(database),
@@ -80,6 +85,11 @@ class Store:
                 leases=StoredLeases(database),
                 revisions=StoredCatalogRevisions(database),
             )
+
+
+def _workflows(path: Path) -> Path:
+    """The file of the durable workflows beside our own."""
+    return path.with_suffix(".workflows.sqlite")
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from slack_bolt.async_app import AsyncApp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import ConfigurationError, RequestRefused
@@ -21,6 +20,7 @@ from bot.slack.listeners.once import Once
 from bot.slack.publisher import Publisher
 from bot.slack.render import answers
 from bot.slack.socket import SocketSupervisor
+from bot.slack.trouble import TROUBLE, brief, code_of
 from bot.slack.work import Work
 
 if TYPE_CHECKING:
@@ -145,28 +145,25 @@ class Slack:
         """Raise `ConfigurationError` if Slack refuses a token. A Slack that is down is no reason not to start."""
         try:
             await self.app.client.auth_test()
-        except SlackApiError as error:
-            if error.response.get("error") in _BAD_TOKEN:
+        except TROUBLE as error:
+            if code_of(error) in _BAD_TOKEN:
                 raise ConfigurationError(
-                    f"Slack refuses SLACK_BOT_TOKEN ({error.response['error']}). Copy the bot token again from "
+                    f"Slack refuses SLACK_BOT_TOKEN ({code_of(error)}). Copy the bot token again from "
                     "OAuth & Permissions of the Slack app."
                 ) from None
-            log.warning("Slack does not answer yet: %s", error.response.get("error"))
-        except (OSError, TimeoutError, ValueError) as error:
-            log.warning("Slack cannot be reached yet: %s", error)
+            log.warning("Slack does not answer yet: %s", brief(error))
             return
         if self.tokens.app is None:
             return
         try:
             await self.app.client.apps_connections_open(app_token=self.tokens.app)
-        except SlackApiError as error:
-            if error.response.get("error") in _BAD_TOKEN | {"not_allowed_token_type", "missing_scope"}:
+        except TROUBLE as error:
+            if code_of(error) in _BAD_TOKEN | {"not_allowed_token_type", "missing_scope"}:
                 raise ConfigurationError(
-                    f"Slack refuses SLACK_APP_TOKEN ({error.response['error']}). Make an app-level token with the "
+                    f"Slack refuses SLACK_APP_TOKEN ({code_of(error)}). Make an app-level token with the "
                     "scope connections:write under Basic Information of the Slack app."
                 ) from None
-        except (OSError, TimeoutError, ValueError):
-            return
+            log.warning("Slack gives no connection yet: %s", brief(error))
 
     async def start(self) -> None:
         """Begin to listen and to publish; returns when Slack is connected, or after a few seconds without it."""
@@ -210,8 +207,8 @@ class Slack:
         message = answers.notice(text, detail)
         try:
             await self.app.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
-        except (SlackApiError, OSError, TimeoutError) as error:
-            log.warning("the admin channel could not be told: %s", error)
+        except TROUBLE as error:
+            log.warning("the admin channel could not be told: %s", brief(error))
 
     async def _warm(self) -> None:
         """Read the groups before the first person waits for them."""

@@ -11,18 +11,19 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from slack_sdk.errors import SlackApiError
-
 from bot.domain.actor import Actor, Membership
 from bot.domain.errors import NotAuthorized
+from bot.slack.trouble import TROUBLE, insistently
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from slack_sdk.web.async_client import AsyncWebClient
 
 _FRESH = 60.0
 _STALE = 3600.0
+_WAIT = 12.0
+"""Seconds for which a Slack that limits us or is away for a moment is asked again, while somebody waits."""
 _UNREADABLE = "Slack cannot be asked right now who you are and which groups you are in, so the answer is no."
 
 
@@ -45,6 +46,8 @@ class Identity:
     """Looks people up in Slack and remembers them for a minute."""
 
     client: AsyncWebClient
+    clock: Callable[[], float] = time.monotonic
+    """Seconds that only rise; tests bring their own."""
     _team: str | None = None
     _people: dict[str, _Person] = field(default_factory=dict)
     _groups: _Groups | None = None
@@ -70,19 +73,20 @@ class Identity:
         """The workspace that the bot is installed in; it never changes for a token."""
         if self._team is None:
             try:
-                self._team = str((await self.client.auth_test())["team_id"])
-            except (SlackApiError, OSError, TimeoutError) as error:
+                self._team = str((await insistently(self.client.auth_test, within=_WAIT))["team_id"])
+            except TROUBLE as error:
                 raise NotAuthorized(_UNREADABLE) from error
         return self._team
 
     async def _person(self, user_id: str, team: str, patience: float) -> _Person:
         known = self._people.get(user_id)
-        if known and time.monotonic() - known.read_at < _FRESH:
+        if known and self.clock() - known.read_at < _FRESH:
             return known
+        will_do = known is not None and self.clock() - known.read_at < patience
         try:
-            answer = await self.client.users_info(user=user_id)
-        except (SlackApiError, OSError, TimeoutError) as error:
-            if known and time.monotonic() - known.read_at < patience:
+            answer = await insistently(lambda: self.client.users_info(user=user_id), within=0.0 if will_do else _WAIT)
+        except TROUBLE as error:
+            if known and will_do:
                 return known
             raise NotAuthorized(_UNREADABLE) from error
         person = self._read(user_id, team, answer["user"])
@@ -104,20 +108,23 @@ class Identity:
         elif user.get("team_id") not in {None, team}:
             refusal = "People of other workspaces cannot deploy from here."
         actor = None if refusal else Actor(workspace=team, id=user_id, name=name)
-        return _Person(actor, refusal, time.monotonic(), str(user.get("tz") or "UTC"))
+        return _Person(actor, refusal, self.clock(), str(user.get("tz") or "UTC"))
 
     async def _membership(self, patience: float) -> _Groups:
         known = self._groups
-        if known and time.monotonic() - known.read_at < _FRESH:
+        if known and self.clock() - known.read_at < _FRESH:
             return known
         async with self._reading:
             known = self._groups
-            if known and time.monotonic() - known.read_at < _FRESH:
+            if known and self.clock() - known.read_at < _FRESH:
                 return known
+            will_do = known is not None and self.clock() - known.read_at < patience
             try:
-                answer = await self.client.usergroups_list(include_users=True)
-            except (SlackApiError, OSError, TimeoutError) as error:
-                if known and time.monotonic() - known.read_at < patience:
+                answer = await insistently(
+                    lambda: self.client.usergroups_list(include_users=True), within=0.0 if will_do else _WAIT
+                )
+            except TROUBLE as error:
+                if known and will_do:
                     return known
                 raise NotAuthorized(_UNREADABLE) from error
             of_user: dict[str, set[str]] = {}
@@ -126,5 +133,5 @@ class Identity:
                     continue
                 for user in group.get("users") or []:
                     of_user.setdefault(user, set()).update({group["id"], group["handle"]})
-            self._groups = _Groups({user: frozenset(groups) for user, groups in of_user.items()}, time.monotonic())
+            self._groups = _Groups({user: frozenset(groups) for user, groups in of_user.items()}, self.clock())
             return self._groups

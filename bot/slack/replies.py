@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.slack.render import blocks
+from bot.slack.trouble import TROUBLE, insistently
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
@@ -36,7 +36,7 @@ class ByAddress:
                 )
                 if answer.status_code < 400 or (400 <= answer.status_code < 500 and answer.status_code != 429):
                     return
-            except (OSError, TimeoutError):
+            except TROUBLE:
                 if pause is None:
                     raise
             if pause is not None:
@@ -54,24 +54,16 @@ class InPlace:
 
     async def __call__(self, message: Message) -> None:
         """Show it to the caller alone."""
-        for pause in (*_PATIENCE, None):
-            try:
-                await self.client.chat_postEphemeral(
-                    channel=self.channel,
-                    user=self.user,
-                    thread_ts=self.thread,
-                    text=message.text,
-                    blocks=message.blocks,
-                )
-            except SlackApiError as error:
-                if error.response.status_code not in {429, 500, 502, 503} or pause is None:
-                    raise
-            except (OSError, TimeoutError):
-                if pause is None:
-                    raise
-            else:
-                return
-            await asyncio.sleep(pause)
+        await insistently(
+            lambda: self.client.chat_postEphemeral(
+                channel=self.channel,
+                user=self.user,
+                thread_ts=self.thread,
+                text=message.text,
+                blocks=message.blocks,
+            ),
+            within=sum(_PATIENCE),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

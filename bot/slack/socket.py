@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
-from slack_sdk.errors import SlackApiError
+
+from bot.slack.trouble import brief
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -79,9 +80,9 @@ class SocketSupervisor:
             except TimeoutError:
                 failures += 1
                 log.warning("connection %d to Slack did not come up within %g s", number + 1, self.handshake)
-            except (SlackApiError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, a line that ended would never be heard again
                 failures += 1
-                log.warning("connection %d to Slack failed: %s", number + 1, _brief(error))
+                log.warning("connection %d to Slack failed: %s", number + 1, brief(error))
             finally:
                 self._up[number] = False
                 await self._discard(handler)
@@ -106,9 +107,3 @@ class SocketSupervisor:
     async def _discard(self, handler: AsyncSocketModeHandler) -> None:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(handler.close_async(), 2.0)
-
-
-def _brief(error: Exception) -> str:
-    if isinstance(error, SlackApiError):
-        return str(error.response.get("error") or f"HTTP {error.response.status_code}")
-    return str(error) or type(error).__name__

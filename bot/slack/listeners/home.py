@@ -8,10 +8,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from slack_sdk.errors import SlackApiError
-
 from bot.domain.errors import DeploymentArchitectError, RequestRefused
 from bot.slack.render.home import home
+from bot.slack.trouble import TROUBLE, brief
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -75,5 +74,5 @@ class Home:
                 viewer = (await self._identity.membership(user, team_id=team)).actor
             try:
                 await self._app.client.views_publish(user_id=user, view=home(overview, viewer=viewer))
-            except (SlackApiError, OSError, TimeoutError) as error:
-                log.info("the Home tab of %s could not be drawn: %s", user, error)
+            except TROUBLE as error:
+                log.info("the Home tab of %s could not be drawn: %s", user, brief(error))

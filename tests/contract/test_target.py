@@ -1,0 +1,179 @@
+"""What every target must keep, whatever platform is behind it. A new provider is one more entry in `TARGETS`."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.bootstrap import provider_models
+from bot.catalog.load import parse
+from bot.domain.catalog import HealthCheck
+from bot.domain.errors import BadCommand, RevisionNotFound
+from bot.domain.ids import EnvironmentName, OperationId, ServiceName
+from bot.domain.rollout import Outcome, OutcomeKind, Progress
+from bot.sandbox.samples import write_artifacts
+from integrations import registry
+from integrations.local import LocalPlatform
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from bot.domain.rollout import Handle
+    from bot.ports.images import Images
+    from bot.ports.target import Target
+
+pytestmark = pytest.mark.xdist_group("contract")
+
+CHECKOUT, STAGING = ServiceName("checkout"), EnvironmentName("staging")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A target with nothing running, and two good versions (v1.1, v1.2) and a bad one (v1.5-rc1) to bring there."""
+
+    target: Target
+    images: Images
+    again: Callable[[], Target]
+    """The same target, built anew as after a restart of the bot."""
+
+
+@asynccontextmanager
+async def local(folder: Path) -> AsyncIterator[Subject]:
+    write_artifacts(folder / "artifacts")
+    text = """
+version: 1
+channel: "#x"
+environments: { staging: {} }
+services:
+  checkout:
+    target: { type: local, root: platform, instances: 1, start_timeout: 3 }
+    images: { type: local, folder: artifacts/checkout }
+roles:
+  nobody: { members: [U0ADA], allow: [{ actions: [deploy] }] }
+"""
+    service = parse(text, str(folder / "config.yaml"), provider_models()).service("checkout")
+
+    def build() -> Target:
+        return registry.build_target(service.targets[STAGING], service=CHECKOUT, environment=STAGING)
+
+    try:
+        yield Subject(build(), registry.build_images(service.images, service=CHECKOUT), build)
+    finally:
+        await LocalPlatform(folder / "platform").stop_all()
+
+
+TARGETS = {"local": local}
+
+
+@pytest.fixture(params=sorted(TARGETS))
+async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+    async with TARGETS[request.param](tmp_path) as found:
+        yield found
+
+
+async def ends(target: Target, handle: Handle) -> Outcome:
+    outcomes = [seen async for seen in target.observe(handle=handle) if isinstance(seen, Outcome)]
+    assert len(outcomes) == 1, "observing ends with exactly one outcome"
+    return outcomes[0]
+
+
+async def bring(subject: Subject, version: str, operation: str) -> Outcome:
+    release = await subject.images.resolve(version=version)
+    handle = await subject.target.apply(release=release, operation=OperationId(operation))
+    return await ends(subject.target, handle)
+
+
+async def test_nothing_runs_before_the_first_release(subject: Subject) -> None:
+    assert await subject.target.current() is None
+    plan = await subject.target.plan(release=await subject.images.resolve(version="v1.1"))
+    assert plan.current is None
+    assert plan.changes
+    assert not plan.no_change
+    assert await subject.target.current() is None, "planning changed something"
+
+
+async def test_a_release_arrives_and_is_told_with_its_operation(subject: Subject) -> None:
+    assert (await bring(subject, "v1.1", "one")).kind is OutcomeKind.SUCCEEDED
+    running = await subject.target.current()
+    assert running is not None
+    assert (running.release.version, running.operation, running.all_healthy) == ("v1.1", "one", True)
+    release = await subject.images.resolve(version="v1.1")
+    assert (await subject.target.plan(release=release)).no_change
+    assert (await subject.target.health(release=release, check=HealthCheck())).ok
+
+
+async def test_the_same_operation_again_changes_nothing_also_after_a_restart(subject: Subject) -> None:
+    release = await subject.images.resolve(version="v1.1")
+    first = await subject.target.apply(release=release, operation=OperationId("one"))
+    assert await subject.target.apply(release=release, operation=OperationId("one")) == first
+    assert (await ends(subject.target, first)).kind is OutcomeKind.SUCCEEDED
+    assert await subject.again().apply(release=release, operation=OperationId("one")) == first
+    assert (await ends(subject.again(), first)).kind is OutcomeKind.SUCCEEDED, "observing can begin again"
+
+
+async def test_a_bad_release_fails_in_words_and_the_one_before_it_still_serves(subject: Subject) -> None:
+    await bring(subject, "v1.1", "one")
+    outcome = await bring(subject, "v1.5-rc1", "two")
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "v1.5-rc1" in outcome.message
+    good = await subject.images.resolve(version="v1.1")
+    assert (await subject.target.health(release=good, check=HealthCheck())).ok
+
+
+async def test_what_ran_before_comes_back(subject: Subject) -> None:
+    await bring(subject, "v1.1", "one")
+    before = await subject.target.current()
+    await bring(subject, "v1.2", "two")
+    handle = await subject.target.restore(to=before, operation=OperationId("back"))
+    assert await subject.target.restore(to=before, operation=OperationId("back")) == handle
+    assert (await ends(subject.target, handle)).kind is OutcomeKind.SUCCEEDED
+    running = await subject.target.current()
+    assert running is not None
+    assert running.release.version == "v1.1"
+
+
+async def test_nothing_comes_back_when_nothing_ran(subject: Subject) -> None:
+    await bring(subject, "v1.1", "one")
+    handle = await subject.target.restore(to=None, operation=OperationId("back"))
+    assert (await ends(subject.target, handle)).kind is OutcomeKind.SUCCEEDED
+    assert await subject.target.current() is None
+
+
+async def test_success_is_judged_by_ones_own_change_only(subject: Subject) -> None:
+    release = await subject.images.resolve(version="v1.1")
+    mine = await subject.target.apply(release=release, operation=OperationId("mine"))
+    await ends(subject.target, mine)
+    assert (await bring(subject, "v1.2", "theirs")).kind is OutcomeKind.SUCCEEDED
+    outcome = await ends(subject.target, mine)
+    assert outcome.kind is OutcomeKind.SUPERSEDED
+    assert "theirs" in outcome.message
+
+
+async def test_progress_is_told_on_the_way(subject: Subject) -> None:
+    release = await subject.images.resolve(version="v1.1")
+    handle = await subject.target.apply(release=release, operation=OperationId("one"))
+    seen = [step async for step in subject.target.observe(handle=handle)]
+    assert all(isinstance(step, Progress) for step in seen[:-1])
+    assert all(0 <= step.done <= step.total for step in seen[:-1] if isinstance(step, Progress))
+
+
+async def test_versions_are_pinned_to_digests_and_unknown_ones_name_the_nearest(subject: Subject) -> None:
+    release = await subject.images.resolve(version="v1.2")
+    assert release.artifact.digest.startswith("sha256:")
+    assert release == await subject.images.resolve(version="v1.2")
+    with pytest.raises(RevisionNotFound) as refusal:
+        await subject.images.resolve(version="v1.22")
+    assert "v1.2" in refusal.value.suggestions
+    versions = list(await subject.images.versions())
+    assert versions.index("v1.2") < versions.index("v1.1"), "newest first"
+    assert set(await subject.images.versions(prefix="v1.5")) == {"v1.5-rc1"}
+
+
+@pytest.mark.parametrize("hostile", ["../v1.1", "v1.1/..", "", ".", "v1.1\x00", "/etc", "v" * 500])
+async def test_versions_cannot_lead_elsewhere(subject: Subject, hostile: str) -> None:
+    with pytest.raises(BadCommand):
+        await subject.images.resolve(version=hostile)

@@ -160,7 +160,14 @@ class Requests:
     async def abort(self, deployment_id: DeploymentId, *, requester: Membership, reason: str = "") -> Deployment:
         """Stop a deployment. One that waits ends at once; one that changes its target stops and puts it back."""
         found = await self.deployments.get(deployment_id)
-        self._authorise(self.catalogs.current(), requester, Action.ABORT, found.service, found.environment)
+        self._authorise(
+            self.catalogs.current(),
+            requester,
+            Action.ABORT,
+            found.service,
+            found.environment,
+            own=found.requester.same_as(requester.actor),
+        )
         actor, at = requester.actor, self.ledger.now()
         if found.phase in WAITING:
             try:
@@ -329,9 +336,12 @@ class Requests:
         action: Action,
         service: ServiceName,
         environment: EnvironmentName,
+        *,
+        own: bool = False,
     ) -> None:
+        """Raise `NotAuthorized` unless a rule allows it; ``own``: unless a rule denies it."""
         decision = may(catalog.rules, requester, action, service=service, environment=environment)
-        if not decision.allowed:
+        if not decision.allowed and not (own and decision.role is None):
             raise NotAuthorized(decision.reason, hint="Ask somebody who has it, or an operator for the role.")
 
     def _too_late(self, found: Deployment, requester: Membership) -> SomebodyWasFaster | InvalidTransition:

@@ -241,7 +241,7 @@ def check_catalog(path: Path) -> Catalog:
 
 
 @dataclass(kw_only=True)
-class _Samples:
+class Samples:
     """The sample services of the demo, on the local platform."""
 
     folder: Path
@@ -296,7 +296,7 @@ async def demonstration(
 
     catalog = catalog_text()
     async with running_demo(
-        platform=lambda folder: _Samples(folder=folder),
+        platform=lambda folder: Samples(folder=folder),
         hints=lambda text, versions: _hints(text, versions, catalog),
         port=port,
         data=data,

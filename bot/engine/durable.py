@@ -61,7 +61,6 @@ class Durable:
         )
         DBOS(config=config)
         self._workflows = Workflows(self.steps)
-        self._starting: dict[LockScope, asyncio.Lock] = {}
 
     async def start(self) -> None:
         """Bring the runtime up; work that this replica left is resumed in the background."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 import httpx
 
-from bot.bootstrap import _Samples
+from bot.bootstrap import Samples
 from bot.domain.errors import StoreError
 from bot.sandbox import seed
 from bot.sandbox.process import BotProcess
@@ -118,7 +118,7 @@ class World:
         await sandbox.start()
         addresses: dict[str, str] = {}
         if runs is not None:
-            addresses |= await _Samples(folder=folder).bring_up(runs)
+            addresses |= await Samples(folder=folder).bring_up(runs)
         url = database_url or f"sqlite:///{folder / 'deployments.sqlite'}"
         platform = LocalPlatform(folder / "platform")
         return cls(folder=folder, database_url=url, server=sandbox, platform=platform, addresses=addresses)

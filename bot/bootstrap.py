@@ -208,6 +208,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
             deployments=store.deployments,
             ledger=ledger,
         )
+        slack.home.changed()
 
     background = [
         asyncio.create_task(_logged(durable.watch_over(), "watching over replicas")),

@@ -100,12 +100,7 @@ class Requests:
         found = await self.deployments.get(deployment_id)
         catalog = self.catalogs.current()
         self._authorise(catalog, requester, Action.ROLLBACK, found.service, found.environment)
-        if found.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}:
-            moment = found.timeline[-1]
-            taken = found.reached(Phase.ROLLING_BACK) or moment
-            who = "You" if taken.actor.same_as(requester.actor) else taken.actor.name
-            ago = round((self.ledger.now() - taken.at).total_seconds())
-            raise SomebodyWasFaster(f"{who} already rolled #{found.number} back, {max(0, ago)} s ago.")
+        self._refuse_second(found, requester)
         if found.phase is not Phase.SUCCEEDED:
             hint = "Abort it instead." if not found.phase.final else None
             raise InvalidTransition(
@@ -129,7 +124,11 @@ class Requests:
             reason=reason,
             rollback_of=found.id,
         )
-        added = await self.ledger.add(deployment, taking_back=found.id, phase=Phase.ROLLING_BACK)
+        try:
+            added = await self.ledger.add(deployment, taking_back=found.id, phase=Phase.ROLLING_BACK)
+        except InvalidTransition:
+            self._refuse_second(await self.deployments.get(found.id), requester)
+            raise
         await self.durable.begin(added.id, added.scope)
         return added
 
@@ -343,6 +342,17 @@ class Requests:
         decision = may(catalog.rules, requester, action, service=service, environment=environment)
         if not decision.allowed and not (own and decision.role is None):
             raise NotAuthorized(decision.reason, hint="Ask somebody who has it, or an operator for the role.")
+
+    def _refuse_second(self, found: Deployment, requester: Membership) -> None:
+        """Raise `SomebodyWasFaster` if the deployment is being rolled back or was."""
+        if found.phase not in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}:
+            return
+        # The last time: a rollback that came to nothing gives the deployment back to be rolled back again.
+        begun = [moment for moment in found.timeline if moment.phase is Phase.ROLLING_BACK]
+        taken = begun[-1] if begun else found.timeline[-1]
+        who = "You" if taken.actor.same_as(requester.actor) else taken.actor.name
+        ago = max(0, round((self.ledger.now() - taken.at).total_seconds()))
+        raise SomebodyWasFaster(f"{who} already rolled #{found.number} back, {ago} s ago.")
 
     def _too_late(self, found: Deployment, requester: Membership) -> SomebodyWasFaster | InvalidTransition:
         last = found.timeline[-1]

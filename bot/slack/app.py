@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import ConfigurationError, RequestRefused
@@ -91,13 +92,9 @@ class Slack:
         each time, so that the act which it died over is known to be left behind.
         """
         client = AsyncWebClient(token=tokens.bot, base_url=tokens.api_url, timeout=_CALL, retry_handlers=[])
-        app = AsyncApp(
-            client=client,
-            signing_secret=tokens.signing_secret,
-            request_verification_enabled=tokens.app is None,
-        )
-        work = Work()
         identity = Identity(client=client)
+        app = _app(client, tokens, identity)
+        work = Work()
         publisher = Publisher(
             client=client,
             deployments=ledger.deployments,
@@ -144,7 +141,7 @@ class Slack:
     async def check(self) -> None:
         """Raise `ConfigurationError` if Slack refuses a token. A Slack that is down is no reason not to start."""
         try:
-            await self.app.client.auth_test()
+            self.identity.learn(await self.app.client.auth_test())
         except TROUBLE as error:
             if code_of(error) in _BAD_TOKEN:
                 raise ConfigurationError(
@@ -216,3 +213,32 @@ class Slack:
             await self.identity.warm()
         except RequestRefused:
             log.info("the user groups cannot be read yet")
+
+
+def _app(client: AsyncWebClient, tokens: SlackTokens, identity: Identity) -> AsyncApp:
+    """A Bolt app that takes up every delivery, also while Slack limits us or is away.
+
+    By itself Bolt asks Slack for our name before it hands over anything, and while it gets no answer it tells people
+    that the app is not installed any more. We know our token, and who may do what is asked later.
+    """
+
+    async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=enterprise_id,
+            team_id=team_id,
+            bot_token=tokens.bot,
+            bot_user_id=identity.bot_user,
+            bot_id=identity.bot_id,
+        )
+
+    framework = logging.getLogger("slack_bolt.AsyncApp")
+    framework.disabled = True  # it warns that there are both a token and somebody who knows tokens
+    try:
+        return AsyncApp(
+            client=client,
+            authorize=authorize,
+            signing_secret=tokens.signing_secret,
+            request_verification_enabled=tokens.app is None,
+        )
+    finally:
+        framework.disabled = False

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from slack_sdk.web.async_client import AsyncWebClient
+    from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 _FRESH = 60.0
 _STALE = 3600.0
@@ -48,6 +49,9 @@ class Identity:
     client: AsyncWebClient
     clock: Callable[[], float] = time.monotonic
     """Seconds that only rise; tests bring their own."""
+    bot_user: str | None = None
+    """Ourselves, once Slack has told."""
+    bot_id: str | None = None
     _team: str | None = None
     _people: dict[str, _Person] = field(default_factory=dict)
     _groups: _Groups | None = None
@@ -73,10 +77,16 @@ class Identity:
         """The workspace that the bot is installed in; it never changes for a token."""
         if self._team is None:
             try:
-                self._team = str((await insistently(self.client.auth_test, within=_WAIT))["team_id"])
+                self.learn(await insistently(self.client.auth_test, within=_WAIT))
             except TROUBLE as error:
                 raise NotAuthorized(_UNREADABLE) from error
+        assert self._team is not None
         return self._team
+
+    def learn(self, answer: AsyncSlackResponse) -> None:
+        """Who we are and where, from Slack's answer to ``auth.test``."""
+        self._team = str(answer["team_id"])
+        self.bot_user, self.bot_id = answer.get("user_id"), answer.get("bot_id")
 
     async def _person(self, user_id: str, team: str, patience: float) -> _Person:
         known = self._people.get(user_id)

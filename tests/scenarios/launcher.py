@@ -4,7 +4,7 @@ From outside it wraps everything through which a deployment leaves a trace: dura
 transactions, calls to the local platform's agent, calls to Slack. Each is a *point*, a name with a count. It never
 changes what is done, only when the process ends.
 
-``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back", "at": "name#count"}``, read anew whenever such a
+``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back", "at": "name#count"}``, read anew whenever a
 request comes in. From then on points are counted from one and written to ``points.log``; at the named one the process
 gets SIGKILL.
 """

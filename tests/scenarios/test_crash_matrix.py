@@ -103,9 +103,9 @@ class Matrix:
     async def _something_to_roll_back(self) -> Deployment:
         """The deployment of v1.2 that runs, made if there is none."""
         world = self.world
+        await self._ready("nothing", "nowhere")
         placement, newest = await world.placement(), await world.newest()
         if placement is None or newest is None or placement.deployment != newest.id or newest.phase != "succeeded":
-            await self._ready("nothing", "nowhere")
             number = newest.number if newest else 0
             await world.command("ada", "checkout v1.2 staging")
             newest = await world.ends(number + 1, "succeeded")

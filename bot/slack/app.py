@@ -231,8 +231,8 @@ def _app(client: AsyncWebClient, tokens: SlackTokens, identity: Identity) -> Asy
             bot_id=identity.bot_id,
         )
 
-    framework = logging.getLogger("slack_bolt.AsyncApp")
-    framework.disabled = True  # it warns that there are both a token and somebody who knows tokens
+    framework, quiet = logging.getLogger("slack_bolt.AsyncApp"), logging.Filter("nobody")
+    framework.addFilter(quiet)  # it warns that there are both a token and somebody who knows tokens
     try:
         return AsyncApp(
             client=client,
@@ -241,4 +241,4 @@ def _app(client: AsyncWebClient, tokens: SlackTokens, identity: Identity) -> Asy
             request_verification_enabled=tokens.app is None,
         )
     finally:
-        framework.disabled = False
+        framework.removeFilter(quiet)

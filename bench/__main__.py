@@ -24,7 +24,8 @@ MEASUREMENTS = {
     "past": "a million past deployments against a thousand",
     "start": "starting",
 }
-_LIMIT = 150.0
+_LIMIT = 210.0
+"""Seconds that one measurement may take, on a machine that is busy with other things too."""
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 

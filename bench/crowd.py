@@ -45,7 +45,7 @@ async def measure(folder: Path) -> Found:
                 phases = await place.phases()
                 return phases.get("deploying", 0) == phases.get("queued", 0) == _PLACES
 
-            await until(all_there, within=60, what=f"{_PLACES} that deploy and {_PLACES} that wait")
+            await until(all_there, within=100, what=f"{_PLACES} that deploy and {_PLACES} that wait")
             asked = time.monotonic() - began
             await bot.ask("look")
             answered = await _go_on(server)

@@ -26,7 +26,7 @@ from bot.store.tables import counters, deployments, events
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.domain.deployment import Deployment
@@ -42,6 +42,7 @@ _ACTIVE: ColumnElement[bool] = literal_column("active")
 # Written out too: not knowing how few are wanted, a planner may sort a million rows for twenty.
 _ONE: ColumnElement[int] = literal_column("1")
 _LAST_NUMBER = 2**63 - 1
+_READ_AT_ONCE = 50
 _LOCKED = tuple(phase.value for phase in Phase if phase.holds_lock)
 
 
@@ -257,10 +258,16 @@ class StoredDeployments:
         return await self._database.read(look)
 
     async def _all(self, statement: Select[Any]) -> list[Deployment]:
-        async def look(connection: AsyncConnection) -> list[Deployment]:
-            return [deployment_of(row) for row in (await connection.execute(statement)).mappings()]
+        async def look(connection: AsyncConnection) -> list[RowMapping]:
+            return list((await connection.execute(statement)).mappings())
 
-        return await self._database.read(look)
+        rows = await self._database.read(look)
+        found: list[Deployment] = []
+        for begin in range(0, len(rows), _READ_AT_ONCE):
+            if begin:
+                await asyncio.sleep(0)  # a thousand at once would hold up everything else for a tenth of a second
+            found += [deployment_of(row) for row in rows[begin : begin + _READ_AT_ONCE]]
+        return found
 
     async def _swap(
         self, connection: AsyncConnection, deployment_id: DeploymentId, swap: _Swap, *, lock: bool

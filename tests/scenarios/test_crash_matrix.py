@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -29,7 +29,7 @@ LEAST = 40
 """Points at which the bot has to die in a deployment, and in a rollback."""
 UNSTORED = ("request:taken up#1", "transaction StoredDeployments.add:before its commit#1")
 """Here nobody has been promised anything yet."""
-_AGENT = {"before": 0.3, "after": 0.3}
+_AGENT: dict[str, Any] = {"before": 0.3, "after": 0.3}
 """Seconds that the agent takes before it applies a change and before it answers, so that one can die in between."""
 _AFTERWARDS = 2.0
 _SIGKILL = -9
@@ -236,8 +236,8 @@ async def matrix(matrix_database: str | None, tmp_path_factory: pytest.TempPathF
         await world.close()
 
 
-def _cases() -> list[object]:
-    cases = []
+def _cases() -> Sequence[object]:
+    cases: list[object] = []
     for database in ("sqlite", "postgresql"):
         # One worker for each database, side by side.
         marks = [pytest.mark.xdist_group(f"crash-{database}")]
@@ -259,7 +259,9 @@ async def test_killed_anywhere_it_ends_as_it_should(
     for name in ("mutation apply:sent, not applied#1", "mutation apply:applied, not answered#1"):
         assert name in points
     ours = points[chunk::CHUNKS]
-    reached, missed, failed = [], [], {}
+    reached: list[str] = []
+    missed: list[str] = []
+    failed: dict[str, str] = {}
     for at in ours:
         try:
             # How the background work falls between the steps differs a little from run to run.

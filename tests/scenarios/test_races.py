@@ -10,7 +10,7 @@ import pytest
 from world import World, catalog, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from bot.domain.history import Event
@@ -59,7 +59,7 @@ async def _all_at_once(world: World, many: int) -> None:
     assert await world.serves() == found[-1].release.version
 
 
-def _entered(events: list[Event] | tuple[Event, ...], phase: str) -> int:
+def _entered(events: Sequence[Event], phase: str) -> int:
     """The place of the one event by which it came there, in the order of all events."""
     (event,) = [event for event in events if event.after == phase]
     return event.sequence

@@ -6,7 +6,6 @@ It never looks into a running bot: only at what people see, what the agent wrote
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -16,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiohttp
 import httpx
 
 from bot.bootstrap import Samples
@@ -96,6 +94,8 @@ class World:
     server: SandboxServer
     platform: LocalPlatform
     addresses: dict[str, str]
+    port: int = 0
+    """Where the bot listens, for tests in which somebody must know beforehand."""
     bots: list[BotProcess] = field(default_factory=list)
     _database: Database | None = None
 
@@ -150,9 +150,9 @@ class World:
             **environment,
         }
 
-    def bot(self, *, under_launcher: bool = False, **environment: str) -> BotProcess:
-        """A bot that is not started yet."""
-        settings = self.settings(**environment)
+    def bot(self, *, under_launcher: bool = False, without: str | None = None, **environment: str) -> BotProcess:
+        """A bot that is not started yet, told everything but the setting ``without``."""
+        settings = {name: value for name, value in self.settings(**environment).items() if name != without}
         command: tuple[str, ...] = ("-m", "bot", "serve")
         if under_launcher:
             settings["CRASH_FOLDER"] = str(self.folder)
@@ -350,10 +350,3 @@ async def until(look: Callable[[], Awaitable[T | None]], *, within: float = PATI
         assert time.monotonic() < deadline, f"after {within:g} s there is still not {what}"
         # What is waited for is in other processes, which tell nobody.
         await asyncio.sleep(0.03)
-
-
-@contextlib.asynccontextmanager
-async def http_session() -> Any:
-    """A client for what is asked over plain HTTP."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-        yield session

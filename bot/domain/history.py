@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.actor import Actor
+    from bot.domain.audit import Door
     from bot.domain.ids import DeploymentId, EnvironmentName, ServiceName
     from bot.domain.lifecycle import Phase
     from bot.domain.release import Release
@@ -27,6 +28,14 @@ class Event:
     before: Phase | None = None
     after: Phase | None = None
     note: str = ""
+    door: Door | None = None
+    """Through what it came in; None: nobody said."""
+    rule: str = ""
+    """The policy row that allowed it."""
+    override: bool = False
+    """It was done although a gate said no."""
+    permalink: str = ""
+    """Of the message that it was done with."""
     sequence: int = 0
     """Order of all events; given by the store."""
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.domain.actor import Actor, ActorKind
+from bot.domain.audit import Door
 from bot.domain.deployment import Deployment, Moment, Request, Resolution
 from bot.domain.errors import StoreError
 from bot.domain.history import Event, Placement, ProvenRelease
@@ -113,13 +114,23 @@ def event_row(event: Event) -> Json:
         "at": event.at,
         "before": event.before.value if event.before else None,
         "after": event.after.value if event.after else None,
-        "body": _dump({"actor": _actor_out(event.actor), "note": event.note}),
+        "body": _dump(
+            {
+                "actor": _actor_out(event.actor),
+                "note": event.note,
+                "door": event.door.value if event.door else None,
+                "rule": event.rule,
+                "override": event.override,
+                "permalink": event.permalink,
+            }
+        ),
     }
 
 
 def event_of(row: RowMapping) -> Event:
     """The event in a row."""
     body = _load(row["body"], f"event {row['sequence']}")
+    door = body.get("door")
     return Event(
         deployment=DeploymentId(row["deployment_id"]),
         key=row["key"],
@@ -129,6 +140,10 @@ def event_of(row: RowMapping) -> Event:
         before=None if row["before"] is None else _enum(Phase, row["before"], "phase"),
         after=None if row["after"] is None else _enum(Phase, row["after"], "phase"),
         note=body.get("note", ""),
+        door=None if door is None else _enum(Door, door, "door"),
+        rule=body.get("rule", ""),
+        override=body.get("override", False),
+        permalink=body.get("permalink", ""),
         sequence=row["sequence"],
     )
 

@@ -16,9 +16,11 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bot.domain.actor import BOT
+from bot.domain.audit import entry_of
 from bot.domain.errors import StoreError, UnknownDeployment
 from bot.domain.history import Event
 from bot.domain.lifecycle import Phase
+from bot.store.chain import append
 from bot.store.codec import deployment_of, deployment_row, event_of, event_row
 from bot.store.engine import TRIES, Interrupted
 from bot.store.tables import counters, deployments, events
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from bot.domain.audit import AuditEntry
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
     from bot.store.engine import Database
@@ -149,10 +152,12 @@ class StoredDeployments:
             if (await connection.execute(self._insert, row)).first() is None:
                 raise _AlreadyDone
             await connection.execute(self._insert_event, event_row(event))
+            acts = [entry_of(event, numbered)]
             if taking_back is not None and change is not None:
                 record = None if taking_back_event is None else (lambda _before, _after: taking_back_event)
                 swap = _Swap(change, event=record, key=None)
-                await self._swap(connection, taking_back, swap, lock=True)
+                await self._swap(connection, taking_back, swap, lock=True, acts=acts)
+            await append(connection, acts)
             return numbered
 
         try:
@@ -195,7 +200,10 @@ class StoredDeployments:
         for attempt in range(TRIES):
 
             async def work(connection: AsyncConnection, lock: bool = attempt > 0) -> Deployment:
-                return await self._swap(connection, deployment_id, swap, lock=lock)
+                acts: list[AuditEntry] = []
+                after = await self._swap(connection, deployment_id, swap, lock=lock, acts=acts)
+                await append(connection, acts)
+                return after
 
             try:
                 return await self._database.write(work, repeatable=False)
@@ -270,9 +278,15 @@ class StoredDeployments:
         return found
 
     async def _swap(
-        self, connection: AsyncConnection, deployment_id: DeploymentId, swap: _Swap, *, lock: bool
+        self,
+        connection: AsyncConnection,
+        deployment_id: DeploymentId,
+        swap: _Swap,
+        *,
+        lock: bool,
+        acts: list[AuditEntry],
     ) -> Deployment:
-        """Read, change, write if nobody wrote meanwhile; with ``lock`` nobody can."""
+        """Read, change, write if nobody wrote meanwhile; with ``lock`` nobody can. Adds to ``acts`` what it did."""
         statement = _BY_ID.with_for_update() if lock else _BY_ID
         row = (await connection.execute(statement, {"deployment": deployment_id})).mappings().first()
         if row is None:
@@ -290,8 +304,10 @@ class StoredDeployments:
         values |= {"deployment": deployment_id, "seen": before.view, "now": datetime.now(UTC)}
         if (await connection.execute(_UPDATE, values)).rowcount == 0:
             raise _Overtaken
-        if event is not None and (await connection.execute(self._insert_event, event_row(event))).first() is None:
-            raise _AlreadyDone
+        if event is not None:
+            if (await connection.execute(self._insert_event, event_row(event))).first() is None:
+                raise _AlreadyDone
+            acts.append(entry_of(event, after))
         return after
 
     async def _was_written(self, deployment_id: DeploymentId, swap: _Swap) -> Deployment | None:

@@ -12,6 +12,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.domain.errors import ConfigurationError
+from bot.store.audit import StoredAudit
 from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database, look_into_file
 from bot.store.faults import DATABASE_FAULTS, understand
@@ -43,6 +44,7 @@ class Store:
     inbox: StoredInbox
     leases: StoredLeases
     revisions: StoredCatalogRevisions
+    audit: StoredAudit
 
     @property
     def shared(self) -> bool:
@@ -84,6 +86,7 @@ class Store:
                 inbox=StoredInbox(database),
                 leases=StoredLeases(database),
                 revisions=StoredCatalogRevisions(database),
+                audit=StoredAudit(database),
             )
 
 

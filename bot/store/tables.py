@@ -27,10 +27,12 @@ from sqlalchemy import (
     text,
 )
 
+from bot.domain.audit import COLUMNS
+
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Dialect
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The revision of the schema that this build works with: the newest of ``migrations/versions``."""
 
 
@@ -230,3 +232,97 @@ catalog_revisions = Table(
     Column("name", Text, nullable=False),
     Column("text", Text, nullable=False),
 )
+
+# All text and never null: what is hashed is byte for byte what is there. Given to us as we say, so no autoincrement.
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", _Sequence, primary_key=True, autoincrement=False),
+    *(Column(name, Text, nullable=False) for name in COLUMNS),
+)
+
+# One row. Who has it locked is the only one who may append.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("change_type", String(32), nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("automatic", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+    Column("ended_at", Instant),
+    Column("version", BigInteger, nullable=False),
+    _body(),
+)
+_is_open: ColumnElement[bool] = literal_column("ended_at IS NULL")
+Index("ix_locks_open", locks.c.at, locks.c.id, sqlite_where=_is_open, postgresql_where=_is_open)
+# A second person is told of the first one's lock; the lock that a rollback leaves does not stand in anybody's way.
+Index(
+    "uq_locks_open",
+    locks.c.scope,
+    locks.c.change_type,
+    locks.c.level,
+    locks.c.automatic,
+    unique=True,
+    sqlite_where=_is_open,
+    postgresql_where=_is_open,
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+    Column("ended_at", Instant),
+    Column("version", BigInteger, nullable=False),
+    _body(),
+)
+Index("ix_freezes_open", freezes.c.at, freezes.c.id, sqlite_where=_is_open, postgresql_where=_is_open)
+
+ballots = Table(
+    "ballots",
+    metadata,
+    Column("sequence", _Sequence, primary_key=True, autoincrement=True),
+    Column("deployment_id", String(64), ForeignKey("deployments.id"), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("subject_hash", Text, nullable=False),
+    Column("approve", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("voided_at", Instant),
+    _body(),
+)
+Index("ix_ballots_deployment", ballots.c.deployment_id, ballots.c.sequence)
+_counts: ColumnElement[bool] = literal_column("voided_at IS NULL")
+Index(
+    "uq_ballots_counting",
+    ballots.c.deployment_id,
+    ballots.c.person,
+    ballots.c.subject_hash,
+    unique=True,
+    sqlite_where=_counts,
+    postgresql_where=_counts,
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("deployment_id", String(64), ForeignKey("deployments.id"), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("version", BigInteger, nullable=False),
+    _body(),
+)
+Index("ix_schedules_open", schedules.c.at, schedules.c.deployment_id, sqlite_where=_is_open, postgresql_where=_is_open)

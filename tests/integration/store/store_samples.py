@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from bot.domain.actor import BOT, Actor, ActorKind
+from bot.domain.audit import Door
 from bot.domain.deployment import Deployment, Moment, Request, Resolution
 from bot.domain.history import Event
 from bot.domain.ids import (
@@ -165,5 +166,9 @@ events_of_all_kinds = st.builds(
     before=st.none() | st.sampled_from(Phase),
     after=st.none() | st.sampled_from(Phase),
     note=anything,
+    door=st.none() | st.sampled_from(Door),
+    rule=anything,
+    override=st.booleans(),
+    permalink=anything,
     sequence=st.integers(1, 2**62),
 )

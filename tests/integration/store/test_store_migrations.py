@@ -11,9 +11,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
-from store_samples import store
+from store_samples import NOON, moved, store
 
+from bot.domain.actor import BOT
 from bot.domain.errors import ConfigurationError
+from bot.domain.ids import DeploymentId
+from bot.domain.lifecycle import Phase
+from bot.store.audit import StoredAudit
 from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database
 from bot.store.migrations import alembic_config, check_schema, migrate, revision_of
@@ -80,6 +84,39 @@ async def test_from_each_earlier_revision(empty: Database, revision: str) -> Non
     await migrate(empty)
     assert await revision_of(empty) == SCHEMA
     assert await differences(empty) == []
+
+
+async def test_what_the_first_revision_kept_goes_on(empty: Database) -> None:
+    """Rows as the build of that revision wrote them; the audit claims nothing about them and begins with what comes."""
+    await migrate(empty, to="0001")
+    actor = '{"kind":"person","workspace":"T1","id":"U0ADA","name":"Ada"}'
+    release = '{"service":"checkout","version":"v1","digest":"sha256:1","location":"a/1"}'
+    moment = f'{{"phase":"requested","at":"2031-05-17T12:00:00+00:00","actor":{actor},"note":""}}'
+    body = f'{{"release":{release},"requester":{actor},"channel":"C1","catalog_revision":"c1","timeline":[{moment}]}}'
+    body, record = (text.replace(":", "\\:") for text in (body, f'{{"actor":{actor},"note":"to fix it"}}'))
+    await execute(
+        empty,
+        "INSERT INTO deployments (id, number, service, environment, scope, phase, active, rank, version, view, "
+        "untold_since, origin, body) VALUES ('d1', 1, 'checkout', 'staging', 's', 'requested', TRUE, 1, 1, 1, "
+        f"'2031-05-17 12\\:00\\:00', 'o1', '{body}')",
+    )
+    await execute(
+        empty,
+        'INSERT INTO events (deployment_id, key, kind, actor_id, at, "before", "after", body) VALUES '
+        f"('d1', 'requested', 'requested', 'U0ADA', '2031-05-17 12\\:00\\:00', NULL, 'requested', '{record}')",
+    )
+    await execute(empty, "INSERT INTO counters (name, value) VALUES ('deployments', 1)")
+
+    assert await migrate(empty) == "0001"
+    assert await differences(empty) == []
+    deployments, audit = StoredDeployments(empty), StoredAudit(empty)
+    [old] = await deployments.events(DeploymentId("d1"))
+    assert (old.actor.name, old.note, old.door, old.rule, old.override) == ("Ada", "to fix it", None, "", False)
+    assert (await audit.verify()).rows == 0
+    await deployments.update(old.deployment, lambda now: now.advance(Phase.QUEUED, actor=BOT, at=NOON), event=moved)
+    assert (await store(deployments)).number == 2
+    verdict = await audit.verify()
+    assert (verdict.ok, verdict.rows) == (True, 2)
 
 
 async def test_many_replicas_at_once(database_url: str) -> None:

@@ -40,7 +40,8 @@ async def _told_once(world: World, number: int, notes: list[str], phase: str = "
 
 async def _heard_again(world: World) -> None:
     async def connected() -> bool:
-        return world.server.transport.connected > 0
+        # What the workspace has asked to leave takes nothing more.
+        return any(not connection.draining for connection in world.server.hub.connections)
 
     await until(connected, within=30, what=f"a connection\n{world.log_tail()}")
 
@@ -111,8 +112,11 @@ async def test_a_handshake_refused_after_its_ticket_is_not_tried_for_ever(world:
 
 
 async def test_slack_asking_for_a_new_connection_gets_one(world: World) -> None:
-    world.server.hub.refresh("refresh_requested")
-    await _goes_on(world, 1)
+    for number in (1, 2):
+        world.server.faults.disconnect("refresh_requested")
+        await _goes_on(world, number)
+    world.server.faults.disconnect("warning")
+    await _goes_on(world, 3)
 
 
 async def test_a_message_whose_answer_was_lost_is_found_again_and_not_repeated(world: World) -> None:

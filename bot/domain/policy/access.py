@@ -25,11 +25,35 @@ class Action(StrEnum):
     ABORT = "abort"
     #: Decide what happens to a deployment that needs attention: retry it or mark it as succeeded.
     RESOLVE = "resolve"
+    #: Say yes or no to somebody else's deployment.
+    APPROVE = "approve"
+    #: Put a lock, or take one over.
+    LOCK = "lock"
+    #: Take a lock away, also somebody else's.
+    UNLOCK = "unlock"
+    #: Ask that one deployment may pass a freeze or a closed window, or agree to that.
+    OVERRIDE_FREEZE = "override_freeze"
+    #: Pass approval, freezes and locks once, in an emergency.
+    BREAK_GLASS = "break_glass"
+    #: Let a deployment that waits go before the others.
+    RUN_NEXT = "run_next"
+    #: Ask for a deployment at a later time, and move or cancel somebody else's.
+    SCHEDULE = "schedule"
+    #: Put and lift freezes, and change what the bot is told about a place.
+    CONFIGURE = "configure"
 
     @property
     def words(self) -> str:
-        """The verb as people say it."""
-        return "roll back" if self is Action.ROLLBACK else self.value
+        """The verb as people say it, with its preposition: "You may not … checkout in production"."""
+        return _WORDS.get(self, self.value)
+
+
+_WORDS = {
+    Action.ROLLBACK: "roll back",
+    Action.OVERRIDE_FREEZE: "override a freeze for",
+    Action.BREAK_GLASS: "break the glass for",
+    Action.RUN_NEXT: "change the queue of",
+}
 
 
 class Effect(StrEnum):

@@ -1,0 +1,202 @@
+"""When something recurs: a cron line or an iCalendar RRULE, on the clock of no zone in particular.
+
+Knows nothing of time zones: it names wall-clock times, and `bot.domain.policy.window` turns them into instants.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+
+from croniter import croniter  # type: ignore[import-untyped]  # it comes without types
+from dateutil.rrule import rrulestr  # type: ignore[import-untyped]  # it comes without types
+
+from bot.domain.errors import ConfigurationError
+
+MOST_A_DAY = 24
+"""How often a day something may recur. More is a mistake in the minutes, and would take long to compute."""
+
+_EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001  # wall-clock times have no zone here, on purpose
+_FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+_PARTS = frozenset(
+    [
+        "FREQ",
+        "INTERVAL",
+        "UNTIL",
+        "WKST",
+        "BYMONTH",
+        "BYMONTHDAY",
+        "BYYEARDAY",
+        "BYWEEKNO",
+        "BYDAY",
+        "BYHOUR",
+        "BYMINUTE",
+        "BYSETPOS",
+    ]
+)
+_CRON_WORD = re.compile(r"sun|mon|tue|wed|thu|fri|sat|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|l", re.ASCII)
+_CRON_FIELD = re.compile(r"[0-9*/,#-]*", re.ASCII)
+_RRULE = re.compile(r"(?:DTSTART:(?P<start>[0-9]{8}T[0-9]{6})\s+)?RRULE:(?P<rule>[A-Z0-9=;,+-]+)", re.ASCII)
+_DAYS = ("BYDAY=", "BYMONTHDAY=", "BYYEARDAY=", "BYWEEKNO=")
+_YEARS_TO_LOOK = 28  # after which the calendar repeats: what does not occur until then never does
+_LONGEST = 500
+
+
+class RuleKind(StrEnum):
+    """The language of a rule."""
+
+    CRON = "cron"
+    RRULE = "rrule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurrence:
+    """A rule that `read_recurrence` has checked."""
+
+    kind: RuleKind
+    text: str
+
+    def starts(self, year: int, month: int) -> tuple[datetime, ...]:
+        """The wall-clock times without zone of that month, in order, each once."""
+        return _starts(self, year, month)
+
+
+def read_recurrence(text: str) -> Recurrence:
+    """The rule that ``text`` says; raises `ConfigurationError`.
+
+    Five cron fields (minute, hour, day of month, month, day of week; if both days are given, either will do), or
+    ``RRULE:…`` by day, week, month or year, with ``DTSTART:20260105T090000`` before it where the rule counts from a
+    day. Where a rule leaves it open it is midnight, Monday, the first of the month.
+    """
+    line = " ".join(text.split())
+    if not line or len(line) > _LONGEST:
+        raise ConfigurationError(f"A rule has between 1 and {_LONGEST} characters.")
+    if line.upper().startswith(("RRULE", "DTSTART", "FREQ")):
+        rule = Recurrence(kind=RuleKind.RRULE, text=_check_rrule(line.upper()))
+    else:
+        rule = Recurrence(kind=RuleKind.CRON, text=_check_cron(line))
+    begins = max(_EARLIEST, _start_of(rule.text) or _EARLIEST)
+    months = (divmod(begins.year * 12 + begins.month - 1 + n, 12) for n in range(12 * _YEARS_TO_LOOK))
+    if not any(rule.starts(year, month + 1) for year, month in months):
+        raise ConfigurationError(f"The rule “{line}” never begins: there is no such day.")
+    return rule
+
+
+def _check_cron(line: str) -> str:
+    fields = line.casefold().split()
+    if len(fields) != 5:
+        raise ConfigurationError(
+            f"The rule “{line}” must be five cron fields, such as 0 9 * * 1-5, or begin with RRULE:."
+        )
+    for field in fields:
+        if not _CRON_FIELD.fullmatch(_CRON_WORD.sub("", field)):
+            raise ConfigurationError(f"The rule “{line}” cannot be read: “{field}” is no cron field.")
+    try:
+        minutes, hours, *_ = croniter.expand(" ".join(fields))[0]
+    except (ValueError, KeyError, IndexError) as error:
+        raise ConfigurationError(f"The rule “{line}” cannot be read as cron: {error}.") from error
+    _check_often(line, (60 if "*" in minutes else len(minutes)) * (24 if "*" in hours else len(hours)))
+    return " ".join(fields)
+
+
+def _check_rrule(line: str) -> str:
+    match = _RRULE.fullmatch(line if "RRULE:" in line else f"RRULE:{line}")
+    if not match:
+        raise ConfigurationError(f"The rule “{line}” must look like RRULE:FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0.")
+    parts: dict[str, str] = {}
+    for part in match["rule"].strip(";").split(";"):
+        name, _, value = part.partition("=")
+        if name in parts or name not in _PARTS or not value:
+            why = "is there twice" if name in parts else "is not one that a window can have"
+            raise ConfigurationError(f"The rule “{line}” cannot be read: {name or part} {why}.")
+        parts[name] = value
+    if parts.get("FREQ") not in _FREQUENCIES:
+        raise ConfigurationError(f"The rule “{line}” needs FREQ= with one of {', '.join(_FREQUENCIES)}.")
+    interval = parts.get("INTERVAL", "1")
+    if not interval.isdigit() or not 1 <= int(interval) <= 1000:
+        raise ConfigurationError(f"The rule “{line}” has INTERVAL={interval}; it must be from 1 to 1000.")
+    if int(interval) > 1 and not match["start"]:
+        raise ConfigurationError(f"The rule “{line}” has an INTERVAL; put DTSTART:20260105T090000 before it.")
+    _check_often(line, (parts.get("BYHOUR", "").count(",") + 1) * (parts.get("BYMINUTE", "").count(",") + 1))
+    try:
+        start = _start_of(match[0]) or _EARLIEST
+        _until(match["rule"])
+        rrulestr(_without_until(match["rule"]), dtstart=start)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise ConfigurationError(f"The rule “{line}” cannot be read as RRULE: {error}.") from error
+    if start < _EARLIEST or start.year > 9000 or start.second:
+        raise ConfigurationError(f"The rule “{line}” must start on a whole minute after the year 1999.")
+    return match[0]
+
+
+def _check_often(line: str, times: int) -> None:
+    if times > MOST_A_DAY:
+        raise ConfigurationError(f"The rule “{line}” begins {times} times a day; {MOST_A_DAY} is the most.")
+
+
+@lru_cache(maxsize=8192)
+def _starts(rule: Recurrence, year: int, month: int) -> tuple[datetime, ...]:
+    first = datetime(year, month, 1)  # noqa: DTZ001  # see _EARLIEST
+    after = datetime(year + month // 12, month % 12 + 1, 1)  # noqa: DTZ001  # see _EARLIEST
+    found = (
+        _cron_starts(rule.text, first, after) if rule.kind is RuleKind.CRON else _rrule_starts(rule.text, first, after)
+    )
+    return tuple(sorted(set(found)))
+
+
+def _cron_starts(text: str, first: datetime, after: datetime) -> list[datetime]:
+    found: list[datetime] = []
+    try:
+        cron = croniter(text, first - timedelta(seconds=1), ret_type=datetime)
+        while (start := cron.get_next()) < after:
+            found.append(start)
+    except ValueError:  # nothing comes any more
+        pass
+    return found
+
+
+def _rrule_starts(text: str, first: datetime, after: datetime) -> list[datetime]:
+    rule = text.partition("RRULE:")[2]
+    start = _start_of(text)
+    anchored = start or _anchor(rule, first)
+    if start is None and "FREQ=WEEKLY" in rule and not any(part in rule for part in _DAYS):
+        rule += ";BYDAY=MO"
+    # Bounded at both ends, as the library would look for the next one until the year 9999.
+    ends = min(after - timedelta(seconds=1), _until(rule))
+    if anchored > ends:
+        return []
+    series = rrulestr(_without_until(rule), dtstart=anchored).replace(until=ends)
+    return [occurrence for occurrence in series if occurrence >= first]
+
+
+def _until(rule: str) -> datetime:
+    """The last moment of a rule; a day counts whole. Raises `ValueError`."""
+    value = next((part[6:] for part in rule.split(";") if part.startswith("UNTIL=")), None)
+    if value is None:
+        return datetime.max
+    if "T" in value:
+        return datetime.strptime(value, "%Y%m%dT%H%M%S")  # noqa: DTZ007  # see _EARLIEST
+    return datetime.strptime(value, "%Y%m%d") + timedelta(hours=23, minutes=59, seconds=59)  # noqa: DTZ007  # as above
+
+
+def _without_until(rule: str) -> str:
+    return ";".join(part for part in rule.split(";") if part and not part.startswith("UNTIL="))
+
+
+def _start_of(text: str) -> datetime | None:
+    match = _RRULE.fullmatch(text)
+    if not match or not match["start"]:
+        return None
+    return datetime.strptime(match["start"], "%Y%m%dT%H%M%S")  # noqa: DTZ007  # see _EARLIEST
+
+
+def _anchor(rule: str, first: datetime) -> datetime:
+    """Where to begin counting so that the period of ``first`` is whole: BYSETPOS counts within one."""
+    if "FREQ=YEARLY" in rule:
+        return first.replace(month=1)
+    if "FREQ=WEEKLY" in rule:
+        return first - timedelta(days=first.weekday() + 14)
+    return first

@@ -107,7 +107,7 @@ class Steps:
                 deployment_id, Phase.SUCCEEDED, actor=BOT, key=f"succeeded:{attempt}", first=unless_stopped
             )
         except _StoppedError:
-            if before is not None:
+            if before := before or await self._ran_before(deployment_id):
                 await self.releases.place(before)
             return end(EndKind.STOPPED)
         except InvalidTransition as refusal:
@@ -166,46 +166,25 @@ class Steps:
         )
         return before[0] if before else None
 
+    async def _ran_before(self, deployment_id: DeploymentId) -> Placement | None:
+        """What ran before the deployment, put together again when a crash came between recording and its end."""
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.previous is None:
+            return None
+        place, release = (deployment.service, deployment.environment), deployment.previous.release
+        for other in await self.deployments.history(*place, limit=_STILL_SHOWN, before=deployment.number):
+            if other.phase is Phase.SUCCEEDED and other.release.same_as(release):
+                since, by = other.since, other.requester
+                return Placement(
+                    service=place[0], environment=place[1], release=release, since=since, deployment=other.id, by=by
+                )
+        return Placement(
+            service=place[0], environment=place[1], release=release, since=self.ledger.now(), deployment=None, by=BOT
+        )
+
     async def is_rollback(self, deployment_id: DeploymentId) -> bool:
         """Whether the deployment takes another one back."""
         return (await self.deployments.get(deployment_id)).is_rollback
-
-    async def _settle(self, deployment_id: DeploymentId, *, proven: bool) -> None:
-        deployment = await self.deployments.get(deployment_id)
-        at = deployment.since
-        place = (deployment.service, deployment.environment)
-        if proven:
-            await self.releases.prove(
-                ProvenRelease(
-                    service=deployment.service,
-                    environment=deployment.environment,
-                    release=deployment.release,
-                    proven_at=at,
-                    deployment=deployment_id,
-                    by=deployment.requester,
-                )
-            )
-        before = await self.releases.placements([place])
-        await self.releases.place(
-            Placement(
-                service=deployment.service,
-                environment=deployment.environment,
-                release=deployment.release,
-                since=at,
-                deployment=deployment_id,
-                by=deployment.requester,
-            )
-        )
-        if deployment.rollback_of:
-            taken = await self.deployments.get(deployment.rollback_of)
-            await self.releases.retire(*place, taken.release, at=at)
-            await self._advance(
-                deployment.rollback_of, Phase.ROLLED_BACK, key=f"rolled_back:{deployment_id}", note="", actor=BOT
-            )
-        for other in {placement.deployment for placement in before} - {None, deployment_id, deployment.rollback_of}:
-            if other is not None:
-                await self.ledger.amend(other, lambda found: found.touch())
-        await self.ledger.amend(deployment_id, lambda found: found.touch())
 
     async def close(self, deployment_id: DeploymentId, phase: Phase, note: str, restored: bool = False) -> None:
         """End a deployment that did not succeed; what it would have taken back stands again."""

@@ -51,7 +51,7 @@ def main() -> int:
         try:
             found[name] = asyncio.run(_measure(name))
         except Exception as error:  # noqa: BLE001 - one that cannot be measured must not hide the others
-            problems[name] = f"{type(error).__name__}: {error}"
+            problems[name] = f"{type(error).__name__}: {error}".partition("\n")[0]
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
     print(table([row for one in found.values() for row in one.rows]))
     for name, problem in problems.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 _ROUNDS = 6
 _COMMANDS = 300
 _AT_ONCE = 8
-_DEPLOYS = 60
+_DEPLOYS = 150
+_DEPLOYS_A_ROUND = 15
 _SPACING = 0.1
 
 
 async def measure(folder: Path) -> Found:
-    """Latency and throughput of `/deploy status`, and latency of a trickle of real deployments."""
+    """Latency and throughput of `/deploy status`, and latency of real deployments at a low rate."""
     prepare(folder, services=_DEPLOYS, environments=1)
     python = {"PYTHONPATH": str(folder / "plugins")}
     async with child("-m", "bench.workspace", variables=python, log=folder / "workspace.log") as workspace:
@@ -57,10 +59,12 @@ async def measure(folder: Path) -> Found:
                         await _idle(place)
                         done.append(_COMMANDS / (time.perf_counter() - began))
             slow, slow_bare = Load(port=bot.port, hooks=hooks), Load(port=bare.port, hooks=hooks)
-            texts = [f"{service(number)} v1 {environment(0)}" for number in range(_DEPLOYS)]
-            await slow_bare.pace(texts, spacing=_SPACING)
-            await slow.pace(texts, spacing=_SPACING)
-            await until(lambda: _all_ended(place), within=60, what="an end of every deployment")
+            for first in range(0, _DEPLOYS, _DEPLOYS_A_ROUND):
+                numbers = range(first, first + _DEPLOYS_A_ROUND)
+                texts = [f"{service(number)} v1 {environment(0)}" for number in numbers]
+                await slow_bare.pace(texts, spacing=_SPACING)
+                await slow.pace(texts, spacing=_SPACING)
+                await until(partial(_ended, place, numbers.stop), within=30, what="an end of every deployment")
     return _found(bot, bare, slow, slow_bare, done)
 
 
@@ -118,6 +122,5 @@ async def _idle(place: Place) -> None:
         await until(quiet, within=30, what="an answer to every command")
 
 
-async def _all_ended(place: Place) -> bool:
-    phases = await place.phases()
-    return phases.get("succeeded", 0) == _DEPLOYS
+async def _ended(place: Place, number: int) -> bool:
+    return (await place.phases()).get("succeeded", 0) == number

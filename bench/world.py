@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CHANNEL = "C0DEPLOY"
 ROOT = Path(__file__).parents[1]
 _PORT = re.compile(r"serves on port (\d+)")
+_BENCH = "{ target: { type: bench }, images: { type: bench } }"
 _HEAD = """\
 version: 1
 channel: "#deployments"
@@ -51,10 +52,9 @@ def environment(number: int) -> str:
     return f"place-{number}"
 
 
-def prepare(folder: Path, *, services: int, environments: int) -> None:
-    """Write a catalog with that many places, each with a lock of its own, on the target of `provider`."""
+def prepare(folder: Path, *, services: int, environments: int, block: str = _BENCH) -> None:
+    """Write a catalog with that many places, each with a lock of its own; ``block`` says what they run on."""
     lines = ["environments:", *(f"  {environment(number)}: {{}}" for number in range(environments)), "services:"]
-    block = "{ target: { type: bench }, images: { type: bench } }"
     lines += [f"  {service(number)}: {block}" for number in range(services)]
     (folder / ".deploy").mkdir()
     (folder / ".deploy" / "config.yaml").write_text(_HEAD + "\n".join(lines) + "\n")

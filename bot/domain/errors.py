@@ -28,6 +28,10 @@ class DeploymentArchitectError(Exception):
         self.message = message or inspect.getdoc(type(self)) or "Something went wrong."
         super().__init__(self.message)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors outlive the process in the workflows' journal, whatever their constructors take."""
+        return _revive, (type(self), self.args, self.__dict__)
+
     @property
     def code(self) -> str:
         """A stable name for logs and for the API."""
@@ -147,3 +151,10 @@ class OutcomeUnknown(ProviderError):
 
 class StoreError(DeploymentArchitectError):
     """The bot's own database does not answer; nothing was changed."""
+
+
+def _revive(kind: type[DeploymentArchitectError], args: tuple[object, ...], state: dict[str, object]) -> Exception:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error

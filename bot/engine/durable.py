@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bot.domain.errors import StoreError
 from bot.domain.lifecycle import Phase
@@ -78,13 +78,25 @@ class Durable:
         with SetWorkflowID(f"{deployment_id}:intake"):
             await DBOS.start_workflow_async(self._workflows.intake, deployment_id, scope)
 
+    async def _take_turn(self, turn: str, scope: LockScope) -> None:
+        """Make sure that there is such a turn; nothing happens to one that was or is being taken."""
+        with SetWorkflowID(turn), SetEnqueueOptions(queue_partition_key=scope):
+            await DBOS.enqueue_workflow_async(QUEUE, self._workflows.turn, scope)
+
     async def sweep(self) -> None:
-        """Finish what a process that died had accepted but not begun, or ended but not given back."""
+        """Finish what a process that died had accepted but not begun, or ended but not given back.
+
+        The journal and our own tables are two stores: a deployment that one has lost sight of is found by the other.
+        """
         deployments = self.steps.deployments
         active = await deployments.active()
         for deployment in active:
             if deployment.phase is Phase.REQUESTED:
                 await self.begin(deployment.id, deployment.scope)
+            elif deployment.phase is Phase.QUEUED:
+                await self._take_turn(f"{deployment.id}:turn", deployment.scope)
+            elif deployment.turn is not None:
+                await self._take_turn(deployment.turn, deployment.scope)
         under_way = {deployment.rollback_of for deployment in active}
         for placement in await self.steps.releases.placements():
             if placement.deployment is None or placement.deployment in under_way:

@@ -8,11 +8,14 @@ rollback go first and an aborted request leave nothing behind.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
 
 from bot.domain.deployment import Resolution
+from bot.domain.errors import DeploymentArchitectError, StoreError
 from bot.domain.ids import DeploymentId, LockScope
 from bot.domain.lifecycle import Phase
 from bot.engine.ends import End, EndKind, end
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from bot.engine.steps import Steps
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 QUEUE = "turns"
 
@@ -35,11 +40,11 @@ class Workflows(DBOSConfiguredInstance):
         super().__init__("workflows")
         self.steps = steps
 
-    @DBOS.workflow(name="intake")
+    @DBOS.workflow(name="intake", max_recovery_attempts=None)
     async def intake(self, deployment_id: str, scope: str) -> None:
         """Plan a deployment and put it in the queue."""
         deployment = DeploymentId(deployment_id)
-        planned = await _step("plan", self.steps.rollout.plan, deployment)
+        planned = await _or_unknown(_step("plan", self.steps.rollout.plan, deployment))
         if planned["kind"] != EndKind.DONE:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, planned["note"])
             return
@@ -47,7 +52,7 @@ class Workflows(DBOSConfiguredInstance):
             with SetWorkflowID(f"{deployment_id}:turn"), SetEnqueueOptions(queue_partition_key=scope):
                 await DBOS.enqueue_workflow_async(QUEUE, self.turn, scope)
 
-    @DBOS.workflow(name="turn")
+    @DBOS.workflow(name="turn", max_recovery_attempts=None)
     async def turn(self, scope: str) -> str | None:
         """Run whoever is first in the queue of ``scope``; returns its id."""
         turn = DBOS.workflow_id
@@ -56,7 +61,7 @@ class Workflows(DBOSConfiguredInstance):
         if claimed is None:
             return None
         deployment = DeploymentId(claimed)
-        recorded = await _step("record previous", self.steps.rollout.record_previous, deployment)
+        recorded = await _or_unknown(_step("record previous", self.steps.rollout.record_previous, deployment))
         if recorded["kind"] != EndKind.DONE:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, recorded["note"])
             return claimed
@@ -65,9 +70,9 @@ class Workflows(DBOSConfiguredInstance):
 
     async def _until_closed(self, deployment: DeploymentId) -> None:
         attempt = 1
-        came_to = await self._deploy(deployment, attempt)
-        while not await self._close(deployment, attempt, came_to):
-            await _step("ask a person", self.steps.need_attention, deployment, attempt, came_to["note"])
+        came_to = await _or_unknown(self._deploy(deployment, attempt))
+        while still_open := await _or_unknown(self._close(deployment, attempt, came_to)):
+            await _step("ask a person", self.steps.need_attention, deployment, attempt, still_open["note"])
             decision = await _step("await decision", self.steps.await_decision, deployment)
             if decision == Resolution.MARK_SUCCEEDED:
                 await _step("mark succeeded", self.steps.mark_succeeded, deployment, attempt)
@@ -75,9 +80,9 @@ class Workflows(DBOSConfiguredInstance):
             attempt += 1
             await _step("resume", self.steps.resume, deployment, attempt, decision)
             if decision == Resolution.RETRY:
-                came_to = await self._deploy(deployment, attempt)
+                came_to = await _or_unknown(self._deploy(deployment, attempt))
             elif decision == Resolution.ROLL_BACK:
-                came_to = end(EndKind.FAILED, "A person decided to roll it back.")
+                came_to = end(EndKind.SENT_BACK, "A person decided to roll it back.")
             else:
                 came_to = end(EndKind.STOPPED)
 
@@ -95,39 +100,63 @@ class Workflows(DBOSConfiguredInstance):
             return verified
         return await _step("succeed", self.steps.succeed, deployment, attempt)
 
-    async def _close(self, deployment: DeploymentId, attempt: int, came_to: End) -> bool:
-        """End the deployment as it deserves; False when a person must look first."""
+    async def _close(self, deployment: DeploymentId, attempt: int, came_to: End) -> End | None:
+        """End the deployment as it deserves; what a person must look at first, if there is such a thing."""
         kind, note = came_to["kind"], came_to["note"]
         if kind == EndKind.DONE:
             await _step("settle", self.steps.settle, deployment)
-            return True
-        if kind == EndKind.ERRORED:
+        elif kind == EndKind.ERRORED:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, note)
-            return True
-        if kind == EndKind.SUPERSEDED:
+        elif kind == EndKind.SUPERSEDED:
             await _step("adopt", self.steps.adopt, deployment)
             await _step("close", self.steps.close, deployment, Phase.SUPERSEDED, note)
-            return True
-        if kind == EndKind.PUT_BACK:
+        elif kind == EndKind.PUT_BACK:
             await _step("close", self.steps.close, deployment, Phase.FAILED, note)
-            return True
-        if kind == EndKind.UNKNOWN or (kind == EndKind.FAILED and await self._must_ask(deployment, attempt)):
-            return False
-        back = await _step("restore", self.steps.rollout.restore, deployment, attempt)
-        if back["kind"] == EndKind.DONE:
-            back = await _step("watch the restore", self.steps.rollout.watch_restore, deployment)
-        if back["kind"] != EndKind.DONE:
-            came_to["note"] = " ".join(filter(None, [note, f"What ran before could not be put back: {back['note']}"]))
-            return False
-        phase = Phase.ABORTED if kind == EndKind.STOPPED else Phase.FAILED
-        await _step("close", self.steps.close, deployment, phase, note, True)
-        return True
+        elif kind == EndKind.UNKNOWN or (kind == EndKind.FAILED and await self._is_rollback(deployment)):
+            return came_to  # a rollback never puts the bad release back by itself
+        else:
+            back = await _step("restore", self.steps.rollout.restore, deployment, attempt)
+            if back["kind"] == EndKind.DONE:
+                back = await _step("watch the restore", self.steps.rollout.watch_restore, deployment)
+            if back["kind"] != EndKind.DONE:
+                failure = f"What ran before could not be put back: {back['note']}"
+                return end(EndKind.UNKNOWN, " ".join(filter(None, [note, failure])))
+            phase = Phase.ABORTED if kind == EndKind.STOPPED else Phase.FAILED
+            await _step("close", self.steps.close, deployment, phase, note, True)
+        return None
 
-    async def _must_ask(self, deployment: DeploymentId, attempt: int) -> bool:
-        """Whether a failure is a person's to mend: a rollback never puts the bad release back by itself."""
-        return attempt == 1 and await _step("is a rollback", self.steps.is_rollback, deployment)
+    async def _is_rollback(self, deployment: DeploymentId) -> bool:
+        return await _step("is a rollback", self.steps.is_rollback, deployment)
+
+
+async def _or_unknown(work: Coroutine[object, object, T]) -> T | End:
+    """What the work comes to; where the bot itself broke, that it cannot be told, so that a person is asked.
+
+    What a step raised is in the journal too: a replay takes the same turn.
+    """
+    try:
+        return await work
+    except DeploymentArchitectError as error:
+        return end(EndKind.UNKNOWN, error.message)
+    except Exception as error:
+        log.exception("a deployment's workflow broke")
+        return end(EndKind.UNKNOWN, f"The bot itself broke ({type(error).__name__}); its log says more.")
 
 
 async def _step(name: str, function: Callable[..., Coroutine[object, object, T]], *arguments: object) -> T:
-    """Run one step whose result the journal keeps; after a crash the step in flight runs again."""
-    return await DBOS.run_step_async({"name": name}, function, *arguments)
+    """Run one step whose result the journal keeps; after a crash the step in flight runs again.
+
+    A database that is away is waited for: a step can be repeated, and a deployment must not end because of it.
+    """
+
+    async def outlasting(*given: object) -> T:
+        pause = 0.5
+        while True:
+            try:
+                return await function(*given)
+            except StoreError as error:
+                log.warning("the step %r waits for the database: %s", name, error.message)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 10.0)
+
+    return await DBOS.run_step_async({"name": name}, outlasting, *arguments)

@@ -31,7 +31,7 @@ _HARMLESS = str.maketrans({"<": "‹", ">": "›", "`": "'", "\n": " ", "\r": " 
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
 _OFFSET = re.compile(r"z|[+-][0-9]{2}:?[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_DATE_T_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})t(?=[0-9])", re.ASCII)
+_DATE_T_TIME = re.compile(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt](?=[0-9])", re.ASCII)
 _TWELVE_HOURS = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?\s?([ap])\.?m\.?", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", re.ASCII)
 _PIECE = re.compile(r"([0-9]{1,6})\s*([a-z]+)", re.ASCII)
@@ -45,6 +45,13 @@ _UNITS: Mapping[str, int] = MappingProxyType(
         **dict.fromkeys(("w", "week", "weeks"), 604_800),
     }
 )
+
+
+def in_utc(at: datetime) -> datetime:
+    """The same instant in UTC; raises `ValueError` for a time without zone, which is no instant."""
+    if at.tzinfo is None:
+        raise ValueError("a time without zone is no instant")
+    return at.astimezone(UTC)
 
 
 def instants_of(wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
@@ -116,13 +123,13 @@ def parse_when(text: str, *, now: datetime, zone: tzinfo, next_window: datetime 
     """
     typed = " ".join(text.split()).removeprefix("at ").strip()
     lowered = typed.casefold()
-    now = now.astimezone(UTC)
+    now = in_utc(now)
     if not typed or len(typed) > _LONGEST:
         raise _unreadable(text)
     if lowered in {"next-window", "next window"}:
         if next_window is None:
             raise _refused(text, "No window opens there that one could wait for.", hint="Say a time instead.")
-        return max(next_window.astimezone(UTC), now)
+        return max(in_utc(next_window), now)
     if lowered.startswith("in "):
         return now + read_duration(typed[3:])
     if lowered == "now":
@@ -151,7 +158,7 @@ def _read(typed: str, text: str) -> _Spoken:
     offset: timedelta | None = None
     zone: ZoneInfo | None = None
     _refuse_twelve_hours(typed, text)
-    for word in _DATE_T_TIME.sub(r"\1 ", typed.replace("T", "t") if _DATE.match(typed) else typed).split():
+    for word in _DATE_T_TIME.sub(r"\1 ", typed).split():
         lowered = word.casefold()
         if (match := _TIME.fullmatch(lowered)) and at is None:
             at = _time_of(match, text)
@@ -201,7 +208,7 @@ def _over(wall: datetime, spoken: _Spoken, here: datetime, where: str, text: str
     if spoken.dated:
         said = f"{wall:%Y-%m-%d %H:%M} in {where} is over: it is {here:%Y-%m-%d %H:%M} there."
         return _refused(text, said, hint="Say a time to come.")
-    zone = f" {where}" if spoken.zone else _offset_words(wall.replace(tzinfo=here.tzinfo)) if spoken.offset else ""
+    zone = f" {where}" if spoken.zone else _offset_words(here) if spoken.offset is not None else ""
     better = f"tomorrow {wall:%H:%M}{zone}"
     said = f"{wall:%H:%M} in {where} is over for today: it is {here:%H:%M} there."
     return _refused(text, said, (better,), hint=f"Did you mean {better}?")
@@ -231,9 +238,12 @@ def _time_of(match: re.Match[str], text: str) -> time:
 
 def _date_of(word: str, text: str) -> date:
     try:
-        return date.fromisoformat(word)
+        day = date.fromisoformat(word)
     except ValueError:
-        raise _refused(text, f"{word} is no day of the calendar.", hint="Write year-month-day.") from None
+        day = None
+    if day is None or not 1900 <= day.year <= 9000:
+        raise _refused(text, f"{word} is no day of the calendar.", hint="Write year-month-day.")
+    return day
 
 
 def _offset_of(word: str, text: str) -> timedelta:
@@ -253,16 +263,15 @@ def _zone_of(word: str, typed: str, text: str) -> ZoneInfo:
         raise _unreadable(text)
     near = zones_like(word)
     hint = f"Did you mean {' or '.join(near)}?" if near else "Write a place, such as Europe/Paris, or UTC."
-    raise _refused(
-        text, f"There is no time zone {_show(word)}.", [typed.replace(word, name) for name in near], hint=hint
-    )
+    better = [typed.replace(word, name) for name in near]
+    raise _refused(text, f"There is no time zone {_show(word)}.", better, hint=hint)
 
 
 def _refuse_twelve_hours(typed: str, text: str) -> None:
     match = _TWELVE_HOURS.search(typed.casefold())
     if match and 1 <= int(match[1]) <= 12:
         hour = int(match[1]) % 12 + (12 if match[3] == "p" else 0)
-        better = f"{hour:02}:{match[2] or '00'}"
+        better = f"{typed[: match.start()]}{hour:02}:{match[2] or '00'}{typed[match.end() :]}"
         raise _refused(text, f"{_show(text)} is not read: hours go from 0 to 23.", (better,), hint=f"Write {better}.")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRule:
-    """What an environment asks for. Raises `ConfigurationError` for a rule that would let everybody or nobody through."""
+    """What an environment asks for. Raises `ConfigurationError` for what cannot be counted."""
 
     quorum: int = 1
     """People who must say yes."""
@@ -178,9 +178,8 @@ def tally(
             void.append(VoidBallot(ballot=ballot, why=why))
         elif person in yes:
             groups |= entitled[identity(ballot.actor)]  # under another name they may be in the group
-            void.append(
-                VoidBallot(ballot=ballot, why=f"{ballot.actor.name} has approved already; one person counts once.")
-            )
+            why = f"{ballot.actor.name} has approved already; one person counts once."
+            void.append(VoidBallot(ballot=ballot, why=why))
         else:
             yes[person] = ballot
             groups |= entitled[identity(ballot.actor)]

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.domain.policy.scope import Scope
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from bot.domain.actor import Actor
     from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.domain.policy.scope import Scope
 
 
 class WhileRunning(StrEnum):

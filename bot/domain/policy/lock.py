@@ -10,14 +10,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.domain.policy.scope import Scope
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from bot.domain.actor import Actor
     from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.domain.policy.scope import Scope
 
 NAG_AFTER = timedelta(hours=3)
 """When the owner of a lock without end is asked whether it is still needed."""

@@ -1,4 +1,4 @@
-"""A recorded exception: one deployment of one artifact passes what would hold it, once. Who may is decided elsewhere."""
+"""A recorded exception: one deployment of one artifact passes what would hold it, once. Who may is said elsewhere."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
@@ -19,29 +19,18 @@ from bot.domain.errors import ConfigurationError
 MOST_A_DAY = 24
 """How often a day something may recur. More is a mistake in the minutes, and would take long to compute."""
 
-_EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001  # wall-clock times have no zone here, on purpose
+_MIDNIGHT = time()
+_EARLIEST = datetime.combine(date(2000, 1, 1), _MIDNIGHT)
 _FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
 _PARTS = frozenset(
-    [
-        "FREQ",
-        "INTERVAL",
-        "UNTIL",
-        "WKST",
-        "BYMONTH",
-        "BYMONTHDAY",
-        "BYYEARDAY",
-        "BYWEEKNO",
-        "BYDAY",
-        "BYHOUR",
-        "BYMINUTE",
-        "BYSETPOS",
-    ]
+    {"FREQ", "INTERVAL", "UNTIL", "WKST", "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY", "BYHOUR"}
+    | {"BYMINUTE", "BYSETPOS"}
 )
 _CRON_WORD = re.compile(r"sun|mon|tue|wed|thu|fri|sat|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|l", re.ASCII)
 _CRON_FIELD = re.compile(r"[0-9*/,#-]*", re.ASCII)
 _RRULE = re.compile(r"(?:DTSTART:(?P<start>[0-9]{8}T[0-9]{6})\s+)?RRULE:(?P<rule>[A-Z0-9=;,+-]+)", re.ASCII)
+_UNTIL = re.compile(r"[0-9]{8}(?:T[0-9]{6})?", re.ASCII)
 _DAYS = ("BYDAY=", "BYMONTHDAY=", "BYYEARDAY=", "BYWEEKNO=")
-_YEARS_TO_LOOK = 28  # after which the calendar repeats: what does not occur until then never does
 _LONGEST = 500
 
 
@@ -78,9 +67,7 @@ def read_recurrence(text: str) -> Recurrence:
         rule = Recurrence(kind=RuleKind.RRULE, text=_check_rrule(line.upper()))
     else:
         rule = Recurrence(kind=RuleKind.CRON, text=_check_cron(line))
-    begins = max(_EARLIEST, _start_of(rule.text) or _EARLIEST)
-    months = (divmod(begins.year * 12 + begins.month - 1 + n, 12) for n in range(12 * _YEARS_TO_LOOK))
-    if not any(rule.starts(year, month + 1) for year, month in months):
+    if not _ever_begins(rule):
         raise ConfigurationError(f"The rule “{line}” never begins: there is no such day.")
     return rule
 
@@ -124,7 +111,7 @@ def _check_rrule(line: str) -> str:
     try:
         start = _start_of(match[0]) or _EARLIEST
         _until(match["rule"])
-        rrulestr(_without_until(match["rule"]), dtstart=start)
+        rrulestr(_series_of(match[0]), dtstart=start)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ConfigurationError(f"The rule “{line}” cannot be read as RRULE: {error}.") from error
     if start < _EARLIEST or start.year > 9000 or start.second:
@@ -137,14 +124,26 @@ def _check_often(line: str, times: int) -> None:
         raise ConfigurationError(f"The rule “{line}” begins {times} times a day; {MOST_A_DAY} is the most.")
 
 
+def _ever_begins(rule: Recurrence) -> bool:
+    if rule.kind is RuleKind.CRON:
+        try:
+            croniter(rule.text, _EARLIEST, ret_type=datetime).get_next()
+        except ValueError:
+            return False
+        return True
+    # The library looks until the year 9999, however long that takes. The calendar repeats after 400 years, so the same
+    # rule is asked near that end.
+    start = _start_of(rule.text) or _EARLIEST.replace(year=1972)
+    late = start.replace(year=start.year + (9999 - start.year) // 400 * 400)
+    return next(iter(rrulestr(_series_of(rule.text), dtstart=late)), None) is not None
+
+
 @lru_cache(maxsize=8192)
 def _starts(rule: Recurrence, year: int, month: int) -> tuple[datetime, ...]:
-    first = datetime(year, month, 1)  # noqa: DTZ001  # see _EARLIEST
-    after = datetime(year + month // 12, month % 12 + 1, 1)  # noqa: DTZ001  # see _EARLIEST
-    found = (
-        _cron_starts(rule.text, first, after) if rule.kind is RuleKind.CRON else _rrule_starts(rule.text, first, after)
-    )
-    return tuple(sorted(set(found)))
+    first = datetime.combine(date(year, month, 1), _MIDNIGHT)
+    after = datetime.combine(date(year + month // 12, month % 12 + 1, 1), _MIDNIGHT)
+    read = _cron_starts if rule.kind is RuleKind.CRON else _rrule_starts
+    return tuple(sorted(set(read(rule.text, first, after))))
 
 
 def _cron_starts(text: str, first: datetime, after: datetime) -> list[datetime]:
@@ -162,35 +161,40 @@ def _rrule_starts(text: str, first: datetime, after: datetime) -> list[datetime]
     rule = text.partition("RRULE:")[2]
     start = _start_of(text)
     anchored = start or _anchor(rule, first)
-    if start is None and "FREQ=WEEKLY" in rule and not any(part in rule for part in _DAYS):
-        rule += ";BYDAY=MO"
     # Bounded at both ends, as the library would look for the next one until the year 9999.
-    ends = min(after - timedelta(seconds=1), _until(rule))
+    ends = after - timedelta(seconds=1)
+    if said := _until(rule):
+        ends = min(ends, said)
     if anchored > ends:
         return []
-    series = rrulestr(_without_until(rule), dtstart=anchored).replace(until=ends)
+    series = rrulestr(_series_of(text), dtstart=anchored).replace(until=ends)
     return [occurrence for occurrence in series if occurrence >= first]
 
 
-def _until(rule: str) -> datetime:
+def _until(rule: str) -> datetime | None:
     """The last moment of a rule; a day counts whole. Raises `ValueError`."""
     value = next((part[6:] for part in rule.split(";") if part.startswith("UNTIL=")), None)
     if value is None:
-        return datetime.max
-    if "T" in value:
-        return datetime.strptime(value, "%Y%m%dT%H%M%S")  # noqa: DTZ007  # see _EARLIEST
-    return datetime.strptime(value, "%Y%m%d") + timedelta(hours=23, minutes=59, seconds=59)  # noqa: DTZ007  # as above
+        return None
+    if not _UNTIL.fullmatch(value):
+        raise ValueError("UNTIL is a local time, such as 20261231T180000")
+    return datetime.fromisoformat(value) if "T" in value else datetime.combine(date.fromisoformat(value), time.max)
 
 
-def _without_until(rule: str) -> str:
-    return ";".join(part for part in rule.split(";") if part and not part.startswith("UNTIL="))
+def _series_of(text: str) -> str:
+    """The rule without its beginning and end, and with its weekday where only a beginning would tell."""
+    rule = text.partition("RRULE:")[2]
+    parts = [part for part in rule.split(";") if part and not part.startswith("UNTIL=")]
+    if not text.startswith("DTSTART") and "FREQ=WEEKLY" in parts and not any(p.startswith(_DAYS) for p in parts):
+        parts.append("BYDAY=MO")
+    return ";".join(parts)
 
 
 def _start_of(text: str) -> datetime | None:
     match = _RRULE.fullmatch(text)
     if not match or not match["start"]:
         return None
-    return datetime.strptime(match["start"], "%Y%m%dT%H%M%S")  # noqa: DTZ007  # see _EARLIEST
+    return datetime.fromisoformat(match["start"])
 
 
 def _anchor(rule: str, first: datetime) -> datetime:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ConfigurationError
-from bot.domain.policy.recurrence import Recurrence
-from bot.domain.when import find_zone, first_instant, zones_like
+from bot.domain.when import find_zone, first_instant, in_utc, zones_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bot.domain.ids import ServiceName
+    from bot.domain.policy.recurrence import Recurrence
 
 HORIZON = timedelta(days=732)
 """How far ahead an opening is looked for."""
@@ -31,6 +31,7 @@ NEAR = timedelta(days=40)
 LONGEST = timedelta(days=366)
 """How long a window may last."""
 
+_NAMED = 3  # windows that one sentence names
 _DAY = timedelta(days=1)  # more than any two clocks of one zone differ
 
 
@@ -99,7 +100,7 @@ class WindowDecision:
 
 def spans(window: Window, since: datetime, until: datetime) -> tuple[Span, ...]:
     """When ``window`` is on between two instants, in order and cut to them; what overlaps or touches is one span."""
-    since, until = since.astimezone(UTC), until.astimezone(UTC)
+    since, until = in_utc(since), in_utc(until)
     return tuple(
         Span(max(span.start, since), min(span.end, until))
         for span in _walk(window, since, until)
@@ -109,7 +110,7 @@ def spans(window: Window, since: datetime, until: datetime) -> tuple[Span, ...]:
 
 def is_open(windows: Sequence[Window], at: datetime) -> WindowDecision:
     """Whether deployments are let in at ``at``, and until or from when. ``windows`` are those of one place."""
-    at = at.astimezone(UTC)
+    at = in_utc(at)
     for window in windows:
         if window.kind is WindowKind.DENY and _on(window, at):
             reason = f"The window {window.name} keeps deployments out."
@@ -122,18 +123,19 @@ def is_open(windows: Sequence[Window], at: datetime) -> WindowDecision:
         return WindowDecision(open=True, name=name, reason=reason, closes_at=_next_close(windows, at))
     opens = next_open(windows, at)
     opener = next((window for window in allows if opens and _on(window, opens)), None)
-    names = ", ".join(dict.fromkeys(window.name for window in allows))
+    names = list(dict.fromkeys(window.name for window in allows))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return WindowDecision(
         open=False,
         name=opener.name if opener else None,
-        reason=f"Deployments are let in only within {names}.",
+        reason=f"Deployments are let in only within {', '.join(names[:_NAMED])}{more}.",
         opens_at=opens,
     )
 
 
 def next_open(windows: Sequence[Window], at: datetime) -> datetime | None:
     """The first instant from ``at`` on at which deployments are let in; None if there is none within two years."""
-    at = at.astimezone(UTC)
+    at = in_utc(at)
     allows = [window for window in windows if window.kind is WindowKind.ALLOW]
     denies = [window for window in windows if window.kind is WindowKind.DENY]
     moment, end = at, at + HORIZON

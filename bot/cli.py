@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
+    from bot.ports.audit import AuditLog
     from bot.settings import Settings
 
+_DATABASE_URL = click.option("--database-url", envvar="DATABASE_URL", help="Default: SQLite in DATA_DIR.")
+_DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path), envvar="DATA_DIR", default=Path(".data"))
 _CONFIG = click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -132,8 +136,8 @@ def schema() -> None:
 
 
 @main.command()
-@click.option("--database-url", envvar="DATABASE_URL", help="Default: SQLite in DATA_DIR.")
-@click.option("--data-dir", type=click.Path(path_type=Path), envvar="DATA_DIR", default=Path(".data"))
+@_DATABASE_URL
+@_DATA_DIR
 def migrate(database_url: str | None, data_dir: Path) -> None:
     """Bring the database to this build's schema. `serve` does it too; this is for a role that may not."""
 
@@ -150,6 +154,81 @@ def migrate(database_url: str | None, data_dir: Path) -> None:
         return run()
 
     _run(prepared)
+
+
+@main.group()
+def audit() -> None:
+    """The record of who did what: check that it is whole, and take it along."""
+
+
+@audit.command("verify")
+@click.option("--head", help="A head that was kept earlier, as SEQUENCE:HASH: the chain must still go through it.")
+@_DATABASE_URL
+@_DATA_DIR
+def audit_verify(head: str | None, database_url: str | None, data_dir: Path) -> None:
+    """Look at every row of the audit. Exit code 1 when one is not as it was written, with its number.
+
+    Prints the head of the chain: keep it where who may write the database may not, and give it back with --head.
+    """
+
+    def prepared() -> Coroutine[object, object, None]:
+        from bot.domain.audit import ChainHead
+
+        against = ChainHead.read(head) if head is not None else None
+
+        async def run() -> None:
+            async with _audit_of(database_url, data_dir) as log:
+                verdict = await log.verify(against=against)
+            if not verdict.ok:
+                row = "The head" if verdict.broken is None else f"Row {verdict.broken}"
+                _fail(f"{row} of the audit is not as it was written. {verdict.why}")
+            click.echo(f"✓ {verdict.rows:,} rows are as they were written. Head: {verdict.head}")
+
+        return run()
+
+    _run(prepared)
+
+
+@audit.command("export")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True, help="Of the rows."
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
+@_DATABASE_URL
+@_DATA_DIR
+def audit_export(form: Literal["jsonl", "csv"], output: Path | None, database_url: str | None, data_dir: Path) -> None:
+    """Write every row of the audit, oldest first. JSON lines can be checked without us; CSV is for spreadsheets."""
+
+    def prepared() -> Coroutine[object, object, None]:
+        async def run() -> None:
+            async with _audit_of(database_url, data_dir) as log:
+                try:
+                    with click.open_file(str(output or "-"), "w", encoding="utf-8") as to:
+                        async for piece in log.export(format=form):
+                            to.write(piece)
+                        to.flush()
+                except BrokenPipeError:
+                    # Whoever reads has seen enough; what Python still holds must not be written at the end.
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                except OSError as error:
+                    _fail(f"{output or 'The output'} cannot be written: {(error.strerror or 'it is refused').lower()}.")
+
+        return run()
+
+    _run(prepared)
+
+
+@contextlib.asynccontextmanager
+async def _audit_of(database_url: str | None, data_dir: Path) -> AsyncIterator[AuditLog]:
+    """The audit of a database that is only read, so that it can be looked at while the bot runs."""
+    from bot.settings import database_address
+    from bot.store.audit import StoredAudit
+    from bot.store.engine import Database
+    from bot.store.migrations import check_schema
+
+    async with await Database.open(database_address(database_url, data_dir), read_only=True) as database:
+        await check_schema(database)
+        yield StoredAudit(database)
 
 
 def _run(prepare: object) -> None:

@@ -94,6 +94,7 @@ GENESIS = "0" * 64
 """Stands for the hash before the first row."""
 
 _LONGEST = 4000
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +190,7 @@ def digest(sequence: int, row: Mapping[str, str]) -> str:
     """
     fields: dict[str, str | int] = {name: value for name, value in row.items() if value and name != "hash"}
     fields["sequence"] = sequence
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_canonical(fields).encode("ascii")).hexdigest()
 
 
 class ChainCheck:

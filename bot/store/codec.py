@@ -46,12 +46,12 @@ def deployment_row(deployment: Deployment) -> Json:
         "view": deployment.view,
         "origin": deployment.origin,
         "turn": deployment.turn,
-        "body": _dump(
+        "body": dump(
             {
                 "release": _release_out(deployment.release),
                 "strategy": deployment.strategy,
                 "reason": deployment.reason,
-                "requester": _actor_out(deployment.requester),
+                "requester": actor_out(deployment.requester),
                 "channel": deployment.channel,
                 "catalog_revision": deployment.catalog_revision,
                 "rollback_of": deployment.rollback_of,
@@ -72,14 +72,14 @@ def deployment_row(deployment: Deployment) -> Json:
 
 def deployment_of(row: RowMapping) -> Deployment:
     """The deployment in a row; raises `StoreError` if a newer build wrote it."""
-    body = _load(row["body"], f"deployment {row['id']}")
+    body = load(row["body"], f"deployment {row['id']}")
     return Deployment(
         id=DeploymentId(row["id"]),
         number=row["number"],
         service=ServiceName(row["service"]),
         environment=EnvironmentName(row["environment"]),
         scope=LockScope(row["scope"]),
-        phase=_enum(Phase, row["phase"], "phase"),
+        phase=enum_of(Phase, row["phase"], "phase"),
         version=row["version"],
         view=row["view"],
         origin=row["origin"],
@@ -87,7 +87,7 @@ def deployment_of(row: RowMapping) -> Deployment:
         release=_release_in(body["release"]),
         strategy=body.get("strategy", "rolling"),
         reason=body.get("reason", ""),
-        requester=_actor_in(body["requester"]),
+        requester=actor_in(body["requester"]),
         channel=body.get("channel", ""),
         catalog_revision=body.get("catalog_revision", ""),
         rollback_of=body.get("rollback_of"),
@@ -114,9 +114,9 @@ def event_row(event: Event) -> Json:
         "at": event.at,
         "before": event.before.value if event.before else None,
         "after": event.after.value if event.after else None,
-        "body": _dump(
+        "body": dump(
             {
-                "actor": _actor_out(event.actor),
+                "actor": actor_out(event.actor),
                 "note": event.note,
                 "door": event.door.value if event.door else None,
                 "rule": event.rule,
@@ -129,18 +129,18 @@ def event_row(event: Event) -> Json:
 
 def event_of(row: RowMapping) -> Event:
     """The event in a row."""
-    body = _load(row["body"], f"event {row['sequence']}")
+    body = load(row["body"], f"event {row['sequence']}")
     door = body.get("door")
     return Event(
         deployment=DeploymentId(row["deployment_id"]),
         key=row["key"],
         kind=row["kind"],
-        actor=_actor_in(body["actor"]),
+        actor=actor_in(body["actor"]),
         at=row["at"],
-        before=None if row["before"] is None else _enum(Phase, row["before"], "phase"),
-        after=None if row["after"] is None else _enum(Phase, row["after"], "phase"),
+        before=None if row["before"] is None else enum_of(Phase, row["before"], "phase"),
+        after=None if row["after"] is None else enum_of(Phase, row["after"], "phase"),
         note=body.get("note", ""),
-        door=None if door is None else _enum(Door, door, "door"),
+        door=None if door is None else enum_of(Door, door, "door"),
         rule=body.get("rule", ""),
         override=body.get("override", False),
         permalink=body.get("permalink", ""),
@@ -155,20 +155,20 @@ def placement_row(placement: Placement) -> Json:
         "environment": placement.environment,
         "since": placement.since,
         "deployment_id": placement.deployment,
-        "body": _dump({"release": _release_out(placement.release), "by": _actor_out(placement.by)}),
+        "body": dump({"release": _release_out(placement.release), "by": actor_out(placement.by)}),
     }
 
 
 def placement_of(row: RowMapping) -> Placement:
     """The placement in a row."""
-    body = _load(row["body"], f"placement of {row['service']}")
+    body = load(row["body"], f"placement of {row['service']}")
     return Placement(
         service=ServiceName(row["service"]),
         environment=EnvironmentName(row["environment"]),
         release=_release_in(body["release"]),
         since=row["since"],
         deployment=row["deployment_id"],
-        by=_actor_in(body["by"]),
+        by=actor_in(body["by"]),
     )
 
 
@@ -181,28 +181,30 @@ def proven_row(proven: ProvenRelease) -> Json:
         "proven_at": proven.proven_at,
         "deployment_id": proven.deployment,
         "retired_at": None,
-        "body": _dump({"release": _release_out(proven.release), "by": _actor_out(proven.by)}),
+        "body": dump({"release": _release_out(proven.release), "by": actor_out(proven.by)}),
     }
 
 
 def proven_of(row: RowMapping) -> ProvenRelease:
     """The proven release in a row."""
-    body = _load(row["body"], f"proven release {row['sequence']}")
+    body = load(row["body"], f"proven release {row['sequence']}")
     return ProvenRelease(
         service=ServiceName(row["service"]),
         environment=EnvironmentName(row["environment"]),
         release=_release_in(body["release"]),
         proven_at=row["proven_at"],
         deployment=row["deployment_id"],
-        by=_actor_in(body["by"]),
+        by=actor_in(body["by"]),
     )
 
 
-def _dump(value: Json) -> str:
+def dump(value: Json) -> str:
+    """A body as text of ASCII."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
 
 
-def _load(body: str, what: str) -> Json:
+def load(body: str, what: str) -> Json:
+    """The body of a row; raises `StoreError` that names ``what`` when it is damaged."""
     try:
         value: Json = json.loads(body)
     except ValueError:
@@ -210,7 +212,8 @@ def _load(body: str, what: str) -> Json:
     return value
 
 
-def _enum(kind: type[_E], value: str, what: str) -> _E:
+def enum_of(kind: type[_E], value: str, what: str) -> _E:
+    """The member that ``value`` names; raises `StoreError` when only a newer build knows it."""
     try:
         return kind(value)
     except ValueError:
@@ -223,22 +226,26 @@ def _maybe(value: Any, convert: Callable[[Any], _T]) -> _T | None:
     return None if value is None else convert(value)
 
 
-def _instant_out(value: datetime) -> str:
+def instant_out(value: datetime) -> str:
+    """An instant within a body; raises `TypeError` for a naive one."""
     if value.tzinfo is None:
         raise TypeError("A time without a time zone cannot be stored.")
     return value.astimezone(UTC).isoformat()
 
 
-def _instant_in(value: str) -> datetime:
+def instant_in(value: str) -> datetime:
+    """An instant from within a body."""
     return datetime.fromisoformat(value)
 
 
-def _actor_out(actor: Actor) -> Json:
+def actor_out(actor: Actor) -> Json:
+    """An actor within a body."""
     return {"kind": actor.kind.value, "workspace": actor.workspace, "id": actor.id, "name": actor.name}
 
 
-def _actor_in(value: Mapping[str, Any]) -> Actor:
-    kind = _enum(ActorKind, value.get("kind", ActorKind.PERSON.value), "kind of actor")
+def actor_in(value: Mapping[str, Any]) -> Actor:
+    """An actor from within a body."""
+    kind = enum_of(ActorKind, value.get("kind", ActorKind.PERSON.value), "kind of actor")
     return Actor(kind=kind, workspace=value.get("workspace", ""), id=value["id"], name=value.get("name", value["id"]))
 
 
@@ -259,17 +266,17 @@ def _release_in(value: Mapping[str, Any]) -> Release:
 def _moment_out(moment: Moment) -> Json:
     return {
         "phase": moment.phase.value,
-        "at": _instant_out(moment.at),
-        "actor": _actor_out(moment.actor),
+        "at": instant_out(moment.at),
+        "actor": actor_out(moment.actor),
         "note": moment.note,
     }
 
 
 def _moment_in(value: Mapping[str, Any]) -> Moment:
     return Moment(
-        phase=_enum(Phase, value["phase"], "phase"),
-        at=_instant_in(value["at"]),
-        actor=_actor_in(value["actor"]),
+        phase=enum_of(Phase, value["phase"], "phase"),
+        at=instant_in(value["at"]),
+        actor=actor_in(value["actor"]),
         note=value.get("note", ""),
     )
 
@@ -330,8 +337,8 @@ def _progress_in(value: Mapping[str, Any]) -> Progress:
 
 def _request_out(request: Request) -> Json:
     return {
-        "actor": _actor_out(request.actor),
-        "at": _instant_out(request.at),
+        "actor": actor_out(request.actor),
+        "at": instant_out(request.at),
         "resolution": request.resolution.value if request.resolution else None,
         "reason": request.reason,
     }
@@ -340,8 +347,8 @@ def _request_out(request: Request) -> Json:
 def _request_in(value: Mapping[str, Any]) -> Request:
     resolution = value.get("resolution")
     return Request(
-        actor=_actor_in(value["actor"]),
-        at=_instant_in(value["at"]),
-        resolution=None if resolution is None else _enum(Resolution, resolution, "decision"),
+        actor=actor_in(value["actor"]),
+        at=instant_in(value["at"]),
+        resolution=None if resolution is None else enum_of(Resolution, resolution, "decision"),
         reason=value.get("reason", ""),
     )

@@ -13,15 +13,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.domain.errors import ConfigurationError
 from bot.store.audit import StoredAudit
+from bot.store.ballots import StoredBallots
 from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database, look_into_file
 from bot.store.faults import DATABASE_FAULTS, understand
+from bot.store.freezes import StoredFreezes
 from bot.store.inbox import StoredInbox
 from bot.store.leases import StoredLeases
+from bot.store.locks import StoredLocks
 from bot.store.messages import StoredMessages
 from bot.store.migrations import migrate
 from bot.store.releases import StoredReleases
 from bot.store.revisions import StoredCatalogRevisions
+from bot.store.schedules import StoredSchedules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -45,6 +49,10 @@ class Store:
     leases: StoredLeases
     revisions: StoredCatalogRevisions
     audit: StoredAudit
+    locks: StoredLocks
+    freezes: StoredFreezes
+    ballots: StoredBallots
+    schedules: StoredSchedules
 
     @property
     def shared(self) -> bool:
@@ -87,6 +95,10 @@ class Store:
                 leases=StoredLeases(database),
                 revisions=StoredCatalogRevisions(database),
                 audit=StoredAudit(database),
+                locks=StoredLocks(database),
+                freezes=StoredFreezes(database),
+                ballots=StoredBallots(database),
+                schedules=StoredSchedules(database),
             )
 
 

@@ -261,7 +261,6 @@ locks = Table(
     Column("at", Instant, nullable=False),
     Column("until", Instant),
     Column("ended_at", Instant),
-    Column("version", BigInteger, nullable=False),
     _body(),
 )
 _is_open: ColumnElement[bool] = literal_column("ended_at IS NULL")
@@ -286,7 +285,6 @@ freezes = Table(
     Column("at", Instant, nullable=False),
     Column("until", Instant),
     Column("ended_at", Instant),
-    Column("version", BigInteger, nullable=False),
     _body(),
 )
 Index("ix_freezes_open", freezes.c.at, freezes.c.id, sqlite_where=_is_open, postgresql_where=_is_open)

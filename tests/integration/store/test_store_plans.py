@@ -12,11 +12,15 @@ from store_samples import NOON, SCOPE, deployment, requested
 
 from bot.domain.lifecycle import Phase
 from bot.store import deployments as questions
+from bot.store.ballots import ballots_of
 from bot.store.codec import deployment_row, event_row
 from bot.store.feed import touches_of
+from bot.store.freezes import open_freezes
+from bot.store.locks import open_locks
 from bot.store.messages import untold_deployments
 from bot.store.releases import good_releases
-from bot.store.tables import deployments, events, messages, proven
+from bot.store.schedules import due_schedules
+from bot.store.tables import ballots, deployments, events, freezes, locks, messages, proven, schedules
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -43,6 +47,10 @@ QUESTIONS: dict[str, tuple[Select[Any], str]] = {
         messages.select().where(messages.c.channel == "C1", messages.c.ts == "5"),
         "ix_messages_place",
     ),
+    "locks": (open_locks(NOON), "_locks_open"),
+    "freezes": (open_freezes(NOON), "_freezes_open"),
+    "ballots": (ballots_of("d77"), "_ballots_"),
+    "due": (due_schedules(NOON, 20), "ix_schedules_open"),
 }
 SORTED_BY_INDEX = {"active", "history of a place", "history of a service", "stale", "rollback target"}
 
@@ -51,6 +59,7 @@ SORTED_BY_INDEX = {"active", "history of a place", "history of a service", "stal
 async def full(database: Database) -> Database:
     """A past of thousands, of which twenty are under way."""
     rows, records, releases, posted = [], [], [], []
+    locked, frozen, said, timed = [], [], [], []
     for number in range(1, ROWS + 1):
         under_way = number % 300 == 0
         made = deployment(
@@ -68,9 +77,25 @@ async def full(database: Database) -> Database:
         releases.append({**place, "proven_at": NOON, "deployment_id": made.id, "retired_at": None, "body": "{}"})
         message = {"deployment_id": made.id, "key": "root", "channel": "C1", "ts": str(number)}
         posted.append({**message, "digest": "", "tried_at": NOON})
+        past = {"at": NOON, "ended_at": None if under_way else NOON, "body": "{}"}
+        kind = {"change_type": "any", "level": "block", "automatic": False}
+        locked.append({**past, **kind, "id": made.id, "scope": f"s{number}@*", "until": None})
+        frozen.append({**past, "id": made.id, "scope": "*@*", "until": None})
+        word = {"person": "p", "subject_hash": "s", "approve": True, "voided_at": None}
+        said.append({"deployment_id": made.id, **word, "at": NOON, "body": "{}"})
+        timed.append({**past, "deployment_id": made.id, "expires": NOON, "version": 1})
 
     async def fill(connection: AsyncConnection) -> None:
-        for table, values in ((deployments, rows), (events, records), (proven, releases), (messages, posted)):
+        for table, values in (
+            (deployments, rows),
+            (events, records),
+            (proven, releases),
+            (messages, posted),
+            (locks, locked),
+            (freezes, frozen),
+            (ballots, said),
+            (schedules, timed),
+        ):
             await connection.execute(insert(table), values)
         await connection.execute(text("ANALYZE"))
 

@@ -32,7 +32,7 @@ _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(z|[+-][0-9]{2}:?[0-
 _OFFSET = re.compile(r"z|[+-][0-9]{2}:?[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DATE_T_TIME = re.compile(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt](?=[0-9])", re.ASCII)
-_TWELVE_HOURS = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?\s?([ap])\.?m\.?", re.ASCII)
+_TWELVE_HOURS = re.compile(r"(?<![0-9:+-])([0-9]{1,2})(?::([0-9]{2}))?\s?([ap])\.?m(?![a-z])\.?", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", re.ASCII)
 _PIECE = re.compile(r"([0-9]{1,6})\s*([a-z]+)", re.ASCII)
 _PLAIN_ZONES = frozenset({"UTC", "GMT"})

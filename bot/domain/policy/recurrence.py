@@ -85,7 +85,7 @@ def _check_cron(line: str) -> str:
         minutes, hours, *_ = croniter.expand(" ".join(fields))[0]
     except (ValueError, KeyError, IndexError) as error:
         raise ConfigurationError(f"The rule “{line}” cannot be read as cron: {error}.") from error
-    _check_often(line, (60 if "*" in minutes else len(minutes)) * (24 if "*" in hours else len(hours)))
+    _check_often(line, len(_numbers(minutes, 60)) * len(_numbers(hours, 24)))
     return " ".join(fields)
 
 
@@ -147,14 +147,23 @@ def _starts(rule: Recurrence, year: int, month: int) -> tuple[datetime, ...]:
 
 
 def _cron_starts(text: str, first: datetime, after: datetime) -> list[datetime]:
+    """The days from the library, and its times of day on each of them: asking it for every start takes long."""
+    minutes, hours, *_ = croniter.expand(text)[0]
+    times = [time(hour, minute) for hour in _numbers(hours, 24) for minute in _numbers(minutes, 60)]
+    days = text.split(" ", 2)[2]
     found: list[datetime] = []
     try:
-        cron = croniter(text, first - timedelta(seconds=1), ret_type=datetime)
-        while (start := cron.get_next()) < after:
-            found.append(start)
+        cron = croniter(f"0 0 {days}", first - timedelta(seconds=1), ret_type=datetime)
+        while (day := cron.get_next()) < after:
+            found += (datetime.combine(day, moment) for moment in times)
     except ValueError:  # nothing comes any more
         pass
     return found
+
+
+def _numbers(field: list[int | str], size: int) -> list[int]:
+    """The numbers of one field as the library writes it: ``*`` is all of them."""
+    return list(range(size)) if "*" in field else [number for number in field if isinstance(number, int)]
 
 
 def _rrule_starts(text: str, first: datetime, after: datetime) -> list[datetime]:

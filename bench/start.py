@@ -20,7 +20,7 @@ from bot.sandbox.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STARTS = 5
+_STARTS = 4
 _HELPS = 9
 _LIBRARIES = "import dbos, slack_bolt.async_app, fastapi, uvicorn, alembic, sqlalchemy.ext.asyncio, psycopg, aiohttp"
 

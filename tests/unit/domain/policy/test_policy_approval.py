@@ -100,6 +100,12 @@ def test_any_change_voids_it_visibly(field: str, value: str, word: str) -> None:
         assert "was for something else" in result.void[0].why
 
 
+def test_two_subjects_that_read_alike_are_two() -> None:
+    one = replace(SUBJECT, plan_hash="p,c", catalog_revision="d")
+    other = replace(SUBJECT, plan_hash="p", catalog_revision="c,d")
+    assert one.hash != other.hash
+
+
 def test_one_rejection_with_a_reason_vetoes() -> None:
     for others in ([ballot(GRACE)], [ballot(GRACE), ballot(LINUS, at=NOW + MINUTE)]):
         result = count(ONE, ballot(LINUS, approve=False, reason="the graph"), *others)

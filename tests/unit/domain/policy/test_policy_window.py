@@ -70,6 +70,13 @@ def test_a_window_lasts_elapsed_time_over_both_changes() -> None:
         assert not ends or f"{first.end:%Y-%m-%d %H:%M}" == ends
 
 
+def test_a_window_goes_on_into_the_months_after_the_one_it_began_in() -> None:
+    long = window("deny", "0 0 20 1 *", 24 * 75, "UTC")
+    assert spans(long, utc("2026-03-31T00:00"), utc("2026-05-01T00:00")) == (
+        Span(utc("2026-03-31T00:00"), utc("2026-04-05T00:00")),
+    )
+
+
 def test_two_starts_that_clocks_skip_are_one_window() -> None:
     both = window("allow", "0,30 2 * * *", 0.5)
     assert spans(both, utc("2026-03-29T00:00"), utc("2026-03-29T06:00")) == (

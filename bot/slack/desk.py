@@ -227,17 +227,20 @@ class Desk:
             await reply(answers.status(await self.queries.view_of(deployment)))
             return
         running = await self.queries.under_way(intent.service, intent.environment)
-        views = [await self.queries.view_of(found) for found in running]
+        views = [await self.queries.view_of(found) for found in running[: answers.SHOWN]]
         placements = await self.queries.where(intent.service, intent.environment)
         where = " ".join(filter(None, [intent.service, f"in {intent.environment}" if intent.environment else None]))
-        await reply(answers.statuses(f"Status of {where}" if where else "Status", views, placements))
+        await reply(
+            answers.statuses(f"Status of {where}" if where else "Status", views, placements, total=len(running))
+        )
 
     async def _queue(self, intent: QueueIntent, reply: Reply) -> None:
         queues = await self.queries.queues(intent.service, intent.environment)
         if not queues:
             await reply(answers.no_queue())
         for scope, holder, waiting in queues:
-            await reply(answers.queue(scope, holder, [await self.queries.view_of(found) for found in waiting]))
+            views = [await self.queries.view_of(found) for found in waiting[: answers.SHOWN]]
+            await reply(answers.queue(scope, holder, views, total=len(waiting)))
 
     async def _help(self, topic: Verb | None, caller: Caller, reply: Reply) -> None:
         catalog = self.catalogs.current()

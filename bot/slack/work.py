@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class Work:
     """A set of running pieces of work, at most ``at_once`` of them at a time."""
 
-    def __init__(self, *, at_once: int = 64) -> None:
+    def __init__(self, *, at_once: int = 16) -> None:
         self._running: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(at_once)
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     Block = b.Block
 
-_LINES = 20
+SHOWN = 20
+"""Entries that an answer lists; of the rest it tells how many there are."""
 _DETAIL = 2_900
 
 
@@ -119,14 +120,17 @@ def status(view: DeploymentView) -> Message:
     return Message(card.text, card.blocks)
 
 
-def statuses(title: str, views: Sequence[DeploymentView], placements: Sequence[Placement] = ()) -> Message:
-    """Several deployments in a line each, with what runs where."""
+def statuses(
+    title: str, views: Sequence[DeploymentView], placements: Sequence[Placement] = (), *, total: int | None = None
+) -> Message:
+    """Several deployments in a line each, with what runs where. ``views`` may be the first `SHOWN` of ``total``."""
+    many = len(views) if total is None else total
     content: list[Block] = [b.header(title)]
     lines = [_running(view) for view in views]
-    content += _list(lines, "Nothing is under way.")
+    content += _list(lines, "Nothing is under way.", total=many)
     if placements:
         content += [b.divider(), *_list([_placed(placement, full=True) for placement in placements], "")]
-    return compose(f"{escape(title, 150)}: {len(views)} under way.", content)
+    return compose(f"{escape(title, 150)}: {many} under way.", content)
 
 
 def history(
@@ -138,17 +142,20 @@ def history(
 ) -> Message:
     """Past deployments, newest first: when, who, what, how it ended and how long it took."""
     where = f"{service} in {environment}" if environment else service
-    lines = [_past(deployment, with_environment=environment is None) for deployment in deployments[:_LINES]]
+    lines = [_past(deployment, with_environment=environment is None) for deployment in deployments[:SHOWN]]
     content: list[Block] = [b.header(f"History of {plain(where, 120)}")]
     content += _list(lines, f"Nothing has been deployed to {escape(where, 120)} yet.")
-    if more or len(deployments) > _LINES:
+    if more or len(deployments) > SHOWN:
         content.append(b.context(f"Older ones are there too: {len(lines)} are shown."))
     newest = f" The newest: {_past(deployments[0], with_environment=True, spoken=True)}." if deployments else ""
     return compose(f"History of {escape(where, 120)}: {len(lines)} deployments.{newest}", content)
 
 
-def queue(scope: LockScope, holder: Deployment | None, waiting: Sequence[DeploymentView]) -> Message:
-    """Who has a lock and who waits for it, in order."""
+def queue(
+    scope: LockScope, holder: Deployment | None, waiting: Sequence[DeploymentView], *, total: int | None = None
+) -> Message:
+    """Who has a lock and who waits for it, in order. ``waiting`` may be the first `SHOWN` of ``total``."""
+    many = len(waiting) if total is None else total
     label = escape(scope, 120)
     content: list[Block] = [b.header(f"Queue of {plain(scope, 120)}")]
     if holder:
@@ -160,9 +167,9 @@ def queue(scope: LockScope, holder: Deployment | None, waiting: Sequence[Deploym
         wait = view.queue.expected_wait if view.queue else None
         about = f" · expected wait about {duration(wait)}" if wait is not None else ""
         lines.append(f"{index}. #{view.deployment.number} {_short(view.deployment)}{about}")
-    content += _list(lines, "Nobody waits.")
+    content += _list(lines, "Nobody waits.", total=many)
     held = f"#{holder.number} has the lock" if holder else "the lock is free"
-    return compose(f"Queue of {label}: {held}, {len(waiting)} waiting.", content)
+    return compose(f"Queue of {label}: {held}, {many} waiting.", content)
 
 
 def no_queue() -> Message:
@@ -187,7 +194,7 @@ def where(placements: Sequence[Placement]) -> Message:
     shown = 0
     for environment in environments[:20]:
         here = [placement for placement in placements if placement.environment == environment]
-        lines = [_placed(placement) for placement in here[:_LINES]]
+        lines = [_placed(placement) for placement in here[:SHOWN]]
         shown += len(lines)
         content.append(b.section(f"*{escape(environment, 80)}*\n" + "\n".join(lines)))
     if not placements:
@@ -224,13 +231,14 @@ def plan(service: ServiceName, environment: EnvironmentName, release: Release, f
     return compose(f"Dry run of {version} for {place}: {changes}. Nothing was changed.", content)
 
 
-def _list(lines: Sequence[str], nothing: str) -> list[Block]:
+def _list(lines: Sequence[str], nothing: str, *, total: int | None = None) -> list[Block]:
     if not lines:
         return [b.section(nothing)] if nothing else []
-    shown = list(lines[:_LINES])
+    shown = list(lines[:SHOWN])
+    many = len(lines) if total is None else total
     content = [b.section("\n".join(shown[start : start + 5])) for start in range(0, len(shown), 5)]
-    if len(lines) > len(shown):
-        content.append(b.context(f"… and {len(lines) - len(shown)} more."))
+    if many > len(shown):
+        content.append(b.context(f"… and {many - len(shown)} more."))
     return content
 
 

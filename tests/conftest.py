@@ -1,5 +1,18 @@
-"""Fixtures that every test may use. The PostgreSQL server is in `postgres.py`."""
+"""What every test may use. The PostgreSQL server is in `postgres.py`."""
 
 from __future__ import annotations
 
+import pytest
+
 pytest_plugins = ["postgres"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let ``xdist_group`` mean something: pytest-xdist 3.8 writes groups where pytest 9.2 does not look any more."""
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        group = "_".join(sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}))
+        if group and not item.nodeid.endswith(f"@{group}"):
+            item._id = type(item.id).parse(f"{item.nodeid}@{group}")

@@ -84,8 +84,11 @@ class Matrix:
         await self._ready("roll_back", at)
         before = await self._picture()
 
+        assert taken.previous is not None
+        version = taken.previous.release.version
+        button = await world.button("ada", f"Roll back to {version}", about=taken.id)
+
         async def ask() -> None:
-            button = await world.button("ada", "Roll back to v1.1", about=taken.id)
             await world.click("ada", button)
 
         died = await self._until_dead(ask, lambda: self._is_over(before, "succeeded"))
@@ -97,18 +100,18 @@ class Matrix:
         assert made.rollback_of == taken.id
         await world.ends(taken.number, "rolled_back")
         await self._noted(taken, ["succeeded", "rolled_back"])
-        await self._check(made, version="v1.1", notes=["succeeded"], before=before)
+        await self._check(made, version=version, notes=["succeeded"], before=before)
         return died
 
     async def _something_to_roll_back(self) -> Deployment:
-        """The deployment of v1.2 that runs, made if there is none."""
+        """A deployment that runs and is no rollback itself, made if there is none."""
         world = self.world
         await self._ready("nothing", "nowhere")
         placement, newest = await world.placement(), await world.newest()
         runs = newest is not None and placement is not None and placement.deployment == newest.id
         if newest is None or not runs or newest.is_rollback or newest.phase != "succeeded":
             number = newest.number if newest else 0
-            await world.command("ada", "checkout v1.2 staging")
+            await world.command("ada", f"checkout {'v1.4' if await world.serves() != 'v1.4' else 'v1.2'} staging")
             newest = await world.ends(number + 1, "succeeded")
             await self._noted(newest, ["succeeded"])
         return newest
@@ -214,14 +217,7 @@ class Picture:
     messages: int
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        # One worker for each database, side by side.
-        pytest.param("sqlite", marks=pytest.mark.xdist_group("crash-sqlite")),
-        pytest.param("postgresql", marks=[pytest.mark.xdist_group("crash-postgresql"), pytest.mark.postgres]),
-    ],
-)
+@pytest.fixture(scope="module")
 def matrix_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """The address of an empty PostgreSQL database, or None for SQLite."""
     if request.param == "sqlite":
@@ -244,6 +240,15 @@ async def matrix(matrix_database: str | None, tmp_path_factory: pytest.TempPathF
         await world.close()
 
 
+@pytest.mark.parametrize(
+    "matrix_database",
+    [
+        # One worker for each database, side by side.
+        pytest.param("sqlite", marks=pytest.mark.xdist_group("crash-sqlite")),
+        pytest.param("postgresql", marks=[pytest.mark.xdist_group("crash-postgresql"), pytest.mark.postgres]),
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.parametrize("kind", ["deploy", "roll_back"])
 async def test_killed_anywhere_it_ends_as_it_should(

@@ -20,7 +20,9 @@ _DAY = 86_400.0
 _CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,20}")
 _MEMBER_ID = re.compile(r"[SUW][A-Z0-9]{2,20}")
 _HANDLE = re.compile(r"@[^\s@<>|,A-Z]{1,80}")
-ACTIONS = sorted(action.value for action in Action)
+IN_FORCE = (Action.DEPLOY, Action.ROLLBACK, Action.ABORT, Action.RESOLVE)
+"""What something asks for. A right to anything else would look like one and be none."""
+ACTIONS = sorted(action.value for action in IN_FORCE)
 _HEALTH_PATH = re.compile(r"/[!-~]{0,511}")
 
 #: Words of the command itself. Its words come in any order, so nothing that it names may be called like one of them.

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from world import World, catalog, until
+from world import World, catalog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,17 +40,10 @@ def _mend(world: World) -> None:
     (world.folder / "away").rename(world.folder / "artifacts" / "checkout" / "v1.1")
 
 
-async def _noted(world: World, deployment: Deployment, notes: list[str]) -> None:
-    async def there() -> bool:
-        return world.notes(deployment.id) == notes
-
-    await until(there, what=f"the notes {notes} instead of {world.notes(deployment.id)}")
-
-
 async def test_what_cannot_be_put_back_waits_for_a_person_and_keeps_the_lock(world: World) -> None:
     stuck = await _stuck(world)
     assert "could not be put back" in stuck.note
-    await _noted(world, stuck, ["needs_attention.1"])
+    await world.noted(stuck.id, ["needs_attention.1"])
     labels = {button.label for button in world.server.hands.visible_buttons("ada") if stuck.id in (button.value or "")}
     assert labels == {"Retry", "Mark succeeded", "Roll back", "Abort"}
 
@@ -78,7 +71,7 @@ async def test_it_waits_over_a_restart_and_retry_does_it_again(world: World) -> 
     done = await world.ends(1, "succeeded")
     assert done.attempt == 2
     assert await world.serves() == "v1.2"
-    await _noted(world, done, ["needs_attention.1", "succeeded"])
+    await world.noted(done.id, ["needs_attention.1", "succeeded"])
     operations = [entry["operation"] for entry in await world.journal()]
     assert len(set(operations)) == len(operations)
     await world.press("ada", "Roll back to v1.1")

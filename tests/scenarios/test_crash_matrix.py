@@ -99,7 +99,7 @@ class Matrix:
         made = await world.ends(before.newest + 1, "succeeded")
         assert made.rollback_of == taken.id
         await world.ends(taken.number, "rolled_back")
-        await self._noted(taken, ["succeeded", "rolled_back"])
+        await world.noted(taken.id, ["succeeded", "rolled_back"])
         await self._check(made, version=version, notes=["succeeded"], before=before)
         return died
 
@@ -113,7 +113,7 @@ class Matrix:
             number = newest.number if newest else 0
             await world.command("ada", f"checkout {'v1.4' if await world.serves() != 'v1.4' else 'v1.2'} staging")
             newest = await world.ends(number + 1, "succeeded")
-            await self._noted(newest, ["succeeded"])
+            await world.noted(newest.id, ["succeeded"])
         return newest
 
     async def _ready(self, arm: str, at: str) -> None:
@@ -178,7 +178,7 @@ class Matrix:
         """It ended as it should, once, and the world knows."""
         world = self.world
         assert made.number == before.newest + 1
-        await self._noted(made, notes)
+        await world.noted(made.id, notes)
         assert not await world.under_way()
         new = [entry["operation"] for entry in await world.journal()][len(before.journal) :]
         assert new == [f"{made.id}-apply-1"], f"the agent was asked to do {new}"
@@ -195,16 +195,6 @@ class Matrix:
         await until(only_this, within=15, what=f"two instances of {version} and nothing else")
         phases = [event.after for event in await world.events(made.id) if event.after is not None]
         assert phases == ["requested", "queued", "deploying", "verifying", "succeeded"]
-
-    async def _noted(self, deployment: Deployment, notes: list[str]) -> None:
-        world = self.world
-
-        async def there() -> bool:
-            return set(world.notes(deployment.id)) >= set(notes)
-
-        await until(there, within=30, what=f"the notes {notes} of #{deployment.number}")
-        assert world.notes(deployment.id) == notes
-        assert len(world.roots(deployment.id)) == 1
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """The place that a script needs and that no demo has."""
     name = request.node.callspec.params["name"]
     text, runs = {
-        "first": (catalog(environments=("staging", "production")), None),
+        "first": (catalog(environments=("staging", "production"), patience=6), None),
         "verifying": (catalog(passes=60, interval=0.2), "v1.1"),
     }[name]
     found = await World.open(tmp_path / "world", text=text, runs=runs)

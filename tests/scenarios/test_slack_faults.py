@@ -28,13 +28,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def _told_once(world: World, number: int, notes: list[str], phase: str = "succeeded") -> None:
     """That deployment ended so, and everything about it stands there once."""
     made = await world.ends(number, phase, within=90)
-
-    async def noted() -> bool:
-        return set(world.notes(made.id)) >= set(notes)
-
-    await until(noted, what=f"the notes {notes}\n{world.log_tail()}")
-    assert world.notes(made.id) == notes
-    assert len(world.roots(made.id)) == 1
+    await world.noted(made.id, notes)
     assert not world.told_twice()
 
 

@@ -63,7 +63,7 @@ roles:
 """
 _SERVICE = """\
   {service}:
-    target: {{ type: local, root: platform, instances: {instances}, start_timeout: 15 }}
+    target: {{ type: local, root: platform, instances: {instances}, start_timeout: {patience} }}
     images: {{ type: local, folder: artifacts/{service} }}
 """
 
@@ -75,11 +75,12 @@ def catalog(
     passes: int = 2,
     interval: float = 0.1,
     instances: int = 2,
+    patience: int = 15,
 ) -> str:
-    """A catalog of sample services in which waiting costs little."""
+    """A catalog of sample services in which waiting costs little; ``patience`` seconds are given to a new instance."""
     return _CATALOG.format(
         environments="\n".join(f"  {name}: {{}}" for name in environments),
-        services="".join(_SERVICE.format(service=name, instances=instances) for name in services),
+        services="".join(_SERVICE.format(service=name, instances=instances, patience=patience) for name in services),
         passes=passes,
         interval=interval,
     )
@@ -249,6 +250,16 @@ class World:
     def notes(self, deployment_id: str) -> list[str]:
         """The keys of the notes in its thread."""
         return [str(_about(message)["key"]) for message in self.told(deployment_id) if message.is_reply]
+
+    async def noted(self, deployment_id: str, notes: list[str]) -> None:
+        """Once these notes are in its thread: each once, nothing else, below one root message."""
+
+        async def there() -> bool:
+            return set(self.notes(deployment_id)) >= set(notes)
+
+        await until(there, what=f"the notes {notes} instead of {self.notes(deployment_id)}")
+        assert self.notes(deployment_id) == notes
+        assert len(self.roots(deployment_id)) == 1
 
     def told_twice(self) -> list[str]:
         """What was posted more often than once, about any deployment."""

@@ -261,5 +261,8 @@ def instant(at: datetime) -> str:
 
 def _clean(text: str) -> str:
     """``text`` without secrets and without what no database can hold, and not endless."""
+    if len(text) > 2 * _LONGEST:
+        # At the end of a word: half of a secret does not look like one.
+        text = text[: 2 * _LONGEST].rsplit(None, 1)[0]
     text = redact(text).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -9,7 +9,7 @@ import re
 
 _NAMED = re.compile(
     r"""(?ix)
-    ((?:password|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization)[\w.-]*+)
+    ((?:password|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization)[\w.-]{0,80}+)
     (["']?\s*+[:=]\s*+["']?)
     ((?:bearer|basic|token)\s+)?
     [^\s"',;&]+
@@ -18,7 +18,7 @@ _NAMED = re.compile(
 _IN_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}+://)[^\s/@:]*+:[^\s/@]+@")
 _WELL_KNOWN = re.compile(
     r"\b(?:xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|AKIA[0-9A-Z]{16}"
-    r"|hvs\.[\w-]{16,}|eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]*)"
+    r"|hvs\.[\w-]{16,}|eyJ[\w-]{8,2000}+\.[\w-]{8,}+\.[\w-]*)"
 )
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}")
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")

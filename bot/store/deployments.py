@@ -295,7 +295,7 @@ class StoredDeployments:
         if swap.key is not None and (
             (await connection.execute(_EVENT_EXISTS, {"deployment": deployment_id, "event": swap.key})).first()
         ):
-            return before
+            raise _AlreadyDone  # by somebody who may have been quicker than our reading of the row
         after, event = swap.apply(before)
         if after == before:
             return before

@@ -50,7 +50,7 @@ def test_options_load_no_http_client_and_the_agent_no_pydantic() -> None:
     probe = "import sys, {module}; print([name for name in {unwanted!r} if name in sys.modules])"
     for module, unwanted in (
         ("integrations.local.options", ["aiohttp", "psutil"]),
-        ("integrations.local.agent.server", ["pydantic", "psutil", "bot.domain"]),
+        ("integrations.local.agent.server", ["pydantic", "psutil", "bot.domain.catalog"]),
         ("integrations.local.agent.__main__", ["aiohttp", "asyncio", "pydantic"]),
     ):
         code = probe.format(module=module, unwanted=unwanted)

@@ -31,9 +31,23 @@ class Actor:
 BOT = Actor(kind=ActorKind.BOT, workspace="", id="bot", name="Deployment Architect")
 
 
+class Door(StrEnum):
+    """Through what an act came in."""
+
+    COMMAND = "command"
+    MENTION = "mention"
+    BUTTON = "button"
+    FORM = "form"
+    HOME = "home"
+    API = "api"
+    #: The bot itself, between two acts of people.
+    ENGINE = "engine"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """An actor with the groups that they are in at this moment."""
+    """An actor with the groups that they are in at this moment, and the door that they have come in by."""
 
     actor: Actor
     groups: frozenset[str] = frozenset()
+    door: Door | None = None

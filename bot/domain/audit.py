@@ -9,10 +9,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.domain.actor import ActorKind
+from bot.domain.actor import ActorKind, Door
 from bot.domain.errors import RequestRefused
 from bot.domain.redact import redact
 
@@ -22,19 +21,6 @@ if TYPE_CHECKING:
     from bot.domain.actor import Actor
     from bot.domain.deployment import Deployment
     from bot.domain.history import Event
-
-
-class Door(StrEnum):
-    """Through what an act came in."""
-
-    COMMAND = "command"
-    MENTION = "mention"
-    BUTTON = "button"
-    FORM = "form"
-    HOME = "home"
-    API = "api"
-    #: The bot itself, between two acts of people.
-    ENGINE = "engine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

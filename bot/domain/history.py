@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.domain.actor import Actor
-    from bot.domain.audit import Door
+    from bot.domain.actor import Actor, Door
     from bot.domain.ids import DeploymentId, EnvironmentName, ServiceName
     from bot.domain.lifecycle import Phase
     from bot.domain.release import Release

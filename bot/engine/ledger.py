@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bot.domain.actor import ActorKind, Door
 from bot.domain.history import Event
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ class Ledger:
         key: str,
         note: str = "",
         at: datetime | None = None,
+        door: Door | None = None,
+        rule: str = "",
         first: Callable[[Deployment], Deployment] = lambda deployment: deployment,
     ) -> Deployment:
         """Bring a deployment into ``phase`` at most once; ``first`` may add facts to it or refuse by raising.
 
-        Who gives an ``at`` can tell from the last moment of what comes back whether it was this call that did it.
+        ``door`` and ``rule`` say how a person came to do it. Who gives an ``at`` can tell from the last moment of what
+        comes back whether it was this call that did it.
         """
         at = at or self.now()
 
@@ -69,11 +73,15 @@ class Ledger:
                 before=before.phase,
                 after=after.phase,
                 note=note,
+                door=Door.ENGINE if actor.kind is ActorKind.BOT else door,
+                rule=rule,
             )
 
         return self.announce(await self.deployments.update(deployment_id, change, event=event, key=key))
 
-    async def ask(self, deployment_id: DeploymentId, request: Request) -> Deployment:
+    async def ask(
+        self, deployment_id: DeploymentId, request: Request, *, door: Door | None = None, rule: str = ""
+    ) -> Deployment:
         """Leave a person's word with a deployment; raises if it cannot be obeyed or somebody was faster."""
         kind = "abort_requested" if request.resolution is None else "resolved"
 
@@ -87,6 +95,8 @@ class Ledger:
                 before=before.phase,
                 after=after.phase,
                 note=request.reason or (request.resolution or ""),
+                door=door,
+                rule=rule,
             )
 
         changed = await self.deployments.update(deployment_id, lambda found: found.ask(request), event=event)
@@ -96,7 +106,15 @@ class Ledger:
         """Write new facts about a deployment whose phase stays."""
         return self.announce(await self.deployments.update(deployment_id, change))
 
-    async def add(self, deployment: Deployment, *, taking_back: DeploymentId | None, phase: Phase) -> Deployment:
+    async def add(
+        self,
+        deployment: Deployment,
+        *,
+        taking_back: DeploymentId | None,
+        phase: Phase,
+        door: Door | None = None,
+        rule: str = "",
+    ) -> Deployment:
         """Store a new deployment, and bring the one that it takes back into ``phase`` in the same transaction."""
         actor, at = deployment.requester, deployment.requested_at
         event = Event(
@@ -107,6 +125,8 @@ class Ledger:
             at=at,
             after=deployment.phase,
             note=deployment.reason,
+            door=door,
+            rule=rule,
         )
         if taking_back is None:
             return self.announce(await self.deployments.add(deployment, event=event))
@@ -122,6 +142,8 @@ class Ledger:
                 actor=actor,
                 at=at,
                 after=phase,
+                door=door,
+                rule=rule,
             ),
         )
         self.announce(await self.deployments.get(taking_back))

@@ -63,11 +63,11 @@ class Requests:
 
     async def deploy(self, order: Order) -> Deployment:
         """Accept a deployment; raises `RequestRefused` when it cannot be, and then nothing was changed."""
-        catalog, release = await self._resolve(order)
+        catalog, release, rule = await self._resolve(order)
         environment = catalog.environment(order.environment).name
         if not order.force:
             await self._refuse_repetition(release, environment)
-        return await self._accept(catalog, release, environment, order)
+        return await self._accept(catalog, release, environment, order, rule)
 
     async def deploy_all(self, orders: Sequence[Order]) -> Sequence[Deployment]:
         """Accept several deployments, or none: all are checked before the first is written."""
@@ -77,13 +77,13 @@ class Requests:
 
     async def check(self, order: Order) -> None:
         """Raise what `deploy` would raise, without accepting anything."""
-        catalog, release = await self._resolve(order)
+        catalog, release, _ = await self._resolve(order)
         if not order.force:
             await self._refuse_repetition(release, catalog.environment(order.environment).name)
 
     async def dry_run(self, order: Order) -> tuple[Release, Plan]:
         """What `deploy` would change, found out without changing or locking anything."""
-        catalog, release = await self._resolve(order)
+        catalog, release, _ = await self._resolve(order)
         target = self.providers.target(catalog, release.service, catalog.environment(order.environment).name)
         return release, await target.plan(release=release)
 
@@ -99,7 +99,7 @@ class Requests:
         """Accept a rollback of a deployment to the release proven healthy before it, or to the version ``to``."""
         found = await self.deployments.get(deployment_id)
         catalog = self.catalogs.current()
-        self._authorise(catalog, requester, Action.ROLLBACK, found.service, found.environment)
+        rule = self._authorise(catalog, requester, Action.ROLLBACK, found.service, found.environment)
         self._refuse_second(found, requester)
         if found.phase is not Phase.SUCCEEDED:
             hint = "Abort it instead." if not found.phase.final else None
@@ -125,7 +125,9 @@ class Requests:
             rollback_of=found.id,
         )
         try:
-            added = await self.ledger.add(deployment, taking_back=found.id, phase=Phase.ROLLING_BACK)
+            added = await self.ledger.add(
+                deployment, taking_back=found.id, phase=Phase.ROLLING_BACK, door=requester.door, rule=rule
+            )
         except InvalidTransition:
             self._refuse_second(await self.deployments.get(found.id), requester)
             raise
@@ -159,7 +161,7 @@ class Requests:
     async def abort(self, deployment_id: DeploymentId, *, requester: Membership, reason: str = "") -> Deployment:
         """Stop a deployment. One that waits ends at once; one that changes its target stops and puts it back."""
         found = await self.deployments.get(deployment_id)
-        self._authorise(
+        rule = self._authorise(
             self.catalogs.current(),
             requester,
             Action.ABORT,
@@ -177,6 +179,8 @@ class Requests:
                     key="closed:aborted",
                     note=reason or "Nothing was changed.",
                     at=at,
+                    door=requester.door,
+                    rule=rule,
                     first=_still_waiting,
                 )
             except InvalidTransition:
@@ -190,7 +194,8 @@ class Requests:
                 return ended
         if found.phase.final:
             raise self._too_late(found, requester)
-        return await self.ledger.ask(found.id, Request(actor=actor, at=at, reason=reason))
+        request = Request(actor=actor, at=at, reason=reason)
+        return await self.ledger.ask(found.id, request, door=requester.door, rule=rule)
 
     async def resolve(
         self, deployment_id: DeploymentId, resolution: Resolution, *, requester: Membership
@@ -198,24 +203,25 @@ class Requests:
         """Decide what happens to a deployment that needs attention."""
         found = await self.deployments.get(deployment_id)
         action = Action.ROLLBACK if resolution is Resolution.ROLL_BACK else Action.RESOLVE
-        self._authorise(self.catalogs.current(), requester, action, found.service, found.environment)
+        rule = self._authorise(self.catalogs.current(), requester, action, found.service, found.environment)
         request = Request(actor=requester.actor, at=self.ledger.now(), resolution=resolution)
-        return await self.ledger.ask(found.id, request)
+        return await self.ledger.ask(found.id, request, door=requester.door, rule=rule)
 
-    async def _resolve(self, order: Order) -> tuple[Catalog, Release]:
+    async def _resolve(self, order: Order) -> tuple[Catalog, Release, str]:
+        """The catalog, the release that is meant, and the role that allows it."""
         catalog = self.catalogs.current()
         service, environment = self._place(catalog, order.service, order.environment)
-        self._authorise(catalog, order.requester, Action.DEPLOY, service, environment)
+        rule = self._authorise(catalog, order.requester, Action.DEPLOY, service, environment)
         try:
             release = await self.providers.images(catalog, service).resolve(version=order.version)
         except RevisionNotFound as refusal:
             if refusal.hint is None:
                 refusal.hint = f"`/deploy history {service}` lists what was deployed."
             raise
-        return catalog, release
+        return catalog, release, rule
 
     async def _accept(
-        self, catalog: Catalog, release: Release, environment: EnvironmentName, order: Order
+        self, catalog: Catalog, release: Release, environment: EnvironmentName, order: Order, rule: str
     ) -> Deployment:
         deployment = self._new(
             catalog,
@@ -228,7 +234,8 @@ class Requests:
             strategy=order.strategy,
             force=order.force,
         )
-        added = await self.ledger.add(deployment, taking_back=None, phase=Phase.REQUESTED)
+        door = order.requester.door
+        added = await self.ledger.add(deployment, taking_back=None, phase=Phase.REQUESTED, door=door, rule=rule)
         await self.durable.begin(added.id, added.scope)
         return added
 
@@ -337,11 +344,12 @@ class Requests:
         environment: EnvironmentName,
         *,
         own: bool = False,
-    ) -> None:
-        """Raise `NotAuthorized` unless a rule allows it; ``own``: unless a rule denies it."""
+    ) -> str:
+        """The role that allows it. Raises `NotAuthorized` unless one does; for one's ``own``, only if one denies it."""
         decision = may(catalog.rules, requester, action, service=service, environment=environment)
         if not decision.allowed and not (own and decision.role is None):
             raise NotAuthorized(decision.reason, hint="Ask somebody who has it, or an operator for the role.")
+        return decision.role or "their own request"
 
     def _refuse_second(self, found: Deployment, requester: Membership) -> None:
         """Raise `SomebodyWasFaster` if the deployment is being rolled back or was."""

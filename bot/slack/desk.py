@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from bot.domain.errors import BadCommand, DeploymentArchitectError, RequestRefused
@@ -34,7 +34,7 @@ from bot.slack.render import answers
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.domain.actor import Membership
+    from bot.domain.actor import Door, Membership
     from bot.domain.deployment import Deployment, Resolution
     from bot.domain.grammar import DeploymentRef, Intent
     from bot.domain.ids import DeploymentId
@@ -64,6 +64,7 @@ class Caller:
     channel: str | None
     act: str
     """The id of the human act; the same act delivered twice has the same one."""
+    door: Door
     about: DeploymentId | None = None
     """The deployment in whose thread it was said."""
 
@@ -108,7 +109,8 @@ class Desk:
 
     async def member(self, caller: Caller, *, for_rollback: bool = False) -> Membership:
         """Who the caller is; raises `NotAuthorized`."""
-        return await self.identity.membership(caller.user, team_id=caller.team, for_rollback=for_rollback)
+        member = await self.identity.membership(caller.user, team_id=caller.team, for_rollback=for_rollback)
+        return replace(member, door=caller.door)
 
     async def roll_back(self, deployment: DeploymentId, caller: Caller) -> Deployment:
         """The button *Roll back*."""

@@ -10,8 +10,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.domain.actor import Actor, ActorKind
-from bot.domain.audit import Door
+from bot.domain.actor import Actor, ActorKind, Door
 from bot.domain.deployment import Deployment, Moment, Request, Resolution
 from bot.domain.errors import StoreError
 from bot.domain.history import Event, Placement, ProvenRelease

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.actor import Door
 from bot.domain.errors import RequestRefused
 from bot.slack.desk import Caller
 from bot.slack.names import RESOLUTIONS, ActionId, ButtonValue
@@ -32,6 +33,7 @@ def register(app: AsyncApp, *, desk: Desk, once: Once, redraw: Callable[[Deploym
                 team=body["user"].get("team_id") or (body.get("team") or {}).get("id"),
                 channel=(body.get("channel") or {}).get("id"),
                 act=act_id,
+                door=Door.BUTTON if body.get("channel") else Door.HOME,
             )
             value = ButtonValue.decode(action.get("value"))
 

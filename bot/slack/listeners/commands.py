@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.actor import Door
 from bot.slack.desk import Caller
 from bot.slack.names import COMMAND
 from bot.slack.replies import ByAddress
@@ -22,7 +23,13 @@ def register(app: AsyncApp, *, desk: Desk, once: Once) -> None:
         await ack()
 
         async def act(act_id: str) -> None:
-            caller = Caller(user=body["user_id"], team=body.get("team_id"), channel=body["channel_id"], act=act_id)
+            caller = Caller(
+                user=body["user_id"],
+                team=body.get("team_id"),
+                channel=body["channel_id"],
+                act=act_id,
+                door=Door.COMMAND,
+            )
             reply = ByAddress(url=body["response_url"])
             await desk.say(body.get("text") or "", caller, reply, trigger=body.get("trigger_id"))
 

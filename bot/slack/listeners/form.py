@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from slack_sdk.errors import SlackApiError
 
+from bot.domain.actor import Door
 from bot.domain.errors import BadCommand, DeploymentArchitectError, RequestRefused
 from bot.engine.requests import Order
 from bot.slack.desk import Caller
@@ -80,6 +81,7 @@ class DeployForm:
                 team=body["user"].get("team_id") or (body.get("team") or {}).get("id"),
                 channel=None,
                 act=f"view:{body['view']['id']}",
+                door=Door.FORM,
             )
             try:
                 async with asyncio.timeout(_TIME_FOR_CHECKS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.actor import Door
 from bot.slack.desk import Caller
 from bot.slack.replies import InPlace
 
@@ -33,6 +34,7 @@ def register(app: AsyncApp, *, desk: Desk, once: Once, messages: Messages) -> No
                 team=event.get("user_team") or event.get("team") or body.get("team_id"),
                 channel=channel,
                 act=act_id,
+                door=Door.MENTION,
                 about=about.deployment if about else None,
             )
             reply = InPlace(client=app.client, channel=channel, user=event["user"], thread=thread)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from bot.domain.actor import BOT, Actor, ActorKind
-from bot.domain.audit import Door
+from bot.domain.actor import BOT, Actor, ActorKind, Door
 from bot.domain.deployment import Deployment, Moment, Request, Resolution
 from bot.domain.history import Event
 from bot.domain.ids import (

@@ -16,7 +16,8 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 from store_samples import ADA, GRACE, NOON, deployment, events_of_all_kinds, moved, requested, store
 
-from bot.domain.audit import COLUMNS, GENESIS, AuditEntry, ChainHead, Deed, Door, digest, link
+from bot.domain.actor import Door
+from bot.domain.audit import COLUMNS, GENESIS, AuditEntry, ChainHead, Deed, digest, link
 from bot.domain.errors import StoreError
 from bot.domain.lifecycle import Phase
 from bot.store.audit import StoredAudit

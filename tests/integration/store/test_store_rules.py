@@ -16,8 +16,8 @@ from sqlalchemy import text
 from store_samples import ADA, GRACE, NOON, actors, anything, deployment, instants, plain, requested, store
 from store_wire import CutWire
 
-from bot.domain.actor import Actor
-from bot.domain.audit import Deed, Door
+from bot.domain.actor import Actor, Door
+from bot.domain.audit import Deed
 from bot.domain.errors import NothingToDo, SomebodyWasFaster, StoreError, UnknownDeployment
 from bot.domain.ids import DeploymentId, EnvironmentName, ServiceName
 from bot.domain.policy.approval import Ballot

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.domain.catalog import Catalog
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
-    from bot.domain.rollout import Handle
+    from bot.domain.rollout import Handle, Running
     from bot.engine.ledger import Ledger
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.providers import CatalogSource, Providers
@@ -71,11 +71,15 @@ class Rollout:
         if deployment.previous_recorded:
             return end(EndKind.DONE)
         target = await self.target(deployment)
+        plan = deployment.plan
         try:
             running = await patiently(target.current, patience=30)
+            if plan is None or plan.warnings or _other_release(running, plan.current):
+                # It was planned while others were in front; now that it is its turn, what was seen then is past.
+                plan = await patiently(lambda: target.plan(release=deployment.release), patience=30)
         except ProviderError as error:
             return end(EndKind.ERRORED, f"What runs now could not be read: {error.message} Nothing was changed.")
-        await self.ledger.amend(deployment_id, lambda found: found.record_previous(running))
+        await self.ledger.amend(deployment_id, lambda found: found.evolve(plan=plan).record_previous(running))
         if running is not None:
             await remember(self.releases, deployment.service, deployment.environment, running, at=self.ledger.now())
         return end(EndKind.DONE)
@@ -213,3 +217,9 @@ class Rollout:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self.look_again):
                         await woken.wait()
+
+
+def _other_release(running: Running | None, planned: Running | None) -> bool:
+    if running is None or planned is None:
+        return running is not planned
+    return not running.release.same_as(planned.release)

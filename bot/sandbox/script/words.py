@@ -114,12 +114,15 @@ class Words:
         return match[1]
 
     def rest(self) -> str:
-        """The rest of the line as it stands, without a comment and outer white space."""
+        """The rest of the line as it stands, without a comment and outer white space.
+
+        ``#`` before a digit is no comment here: ``/deploy abort #42`` names a deployment.
+        """
         begin, at, line = self._at, self._at, self._line
         while at < len(line):
             if line[at] in _QUOTES:
                 at = self._closing(at, escapes=False) or at
-            elif line[at] == "#" and (at == 0 or line[at - 1].isspace()):
+            elif line[at] == "#" and (at == 0 or line[at - 1].isspace()) and not line[at + 1 : at + 2].isdigit():
                 break
             at += 1
         self._move(at)

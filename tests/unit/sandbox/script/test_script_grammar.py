@@ -430,3 +430,10 @@ def test_a_form_keeps_its_values(values: dict[str, str]) -> None:
     found = one(f"@ada submit {json.dumps(values, ensure_ascii=False)}")
     assert isinstance(found, Submit)
     assert found.values == values
+
+
+def test_a_number_sign_before_a_digit_names_a_deployment() -> None:
+    script = parse("@ada /deploy abort #42  # the one before\n", name="x", people=("ada",))
+    [line] = script.lines
+    assert "abort #42" in repr(line)
+    assert "the one before" not in repr(line)

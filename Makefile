@@ -46,10 +46,10 @@ unit: $(VENV)/.dev
 	$(BIN)/pytest -q -n 2 tests/unit tests/architecture
 
 test: $(VENV)/.dev  ## all tests but the long ones (under 4 minutes)
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not long" tests
+	$(BIN)/pytest -n 4 --dist loadgroup -m "not long" tests
 
 test-long: $(VENV)/.dev  ## crash matrices, load, real servers (under 40 minutes)
-	$(BIN)/pytest -n 2 --dist loadgroup -m long --timeout 1800 tests
+	$(BIN)/pytest -n 3 --dist loadgroup -m long --timeout 1800 tests
 
 bench: $(VENV)/.dev  ## measure, write bench/results/latest.json, print one table
 	$(BIN)/python -m bench

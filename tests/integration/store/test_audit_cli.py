@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+pytestmark = pytest.mark.long  # each starts several processes
+
 
 def call(*arguments: str, database_url: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     where = ["--database-url", database_url] if database_url else []

@@ -130,6 +130,7 @@ async def test_many_replicas_at_once(database_url: str) -> None:
             await one.close()
 
 
+@pytest.mark.long
 async def test_several_processes_at_once(database_url: str, empty: Database) -> None:
     script = (
         "import asyncio, sys\n"

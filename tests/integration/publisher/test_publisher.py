@@ -358,7 +358,7 @@ async def test_two_hundred_at_once_keep_within_the_budget_and_ends_come_first(sl
     for name in ends:
         slack.store.advance(name, P.VERIFYING, P.SUCCEEDED)
         publisher.nudge(name)
-    await slack.until(lambda: all(slack.store.told_views[n] >= slack.store.deployments[n].view for n in ends), 5)
+    await slack.until(lambda: all(slack.store.told_views[n] >= slack.store.deployments[n].view for n in ends), 20)
     assert sum("deploying" in message.text for message in slack.roots()) < 100
     await slack.told(timeout=30)
     assert len(slack.roots()) == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["postgres"]
+pytest_plugins = ["crash_table", "postgres"]
 
 
 @pytest.hookimpl(trylast=True)

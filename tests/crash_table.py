@@ -1,4 +1,4 @@
-"""What scenario tests share with pytest: their table of crash points."""
+"""The table of crash points at the end of a run. A plugin, because the process that prints it collects no tests."""
 
 from __future__ import annotations
 

@@ -266,7 +266,8 @@ def _stop_signal() -> asyncio.Event:
 
         def stop(number: signal.Signals = number) -> None:
             stopped.set()
-            loop.remove_signal_handler(number)
+            # `make` and `timeout` pass one signal on twice; a second one that a person meant comes later.
+            loop.call_later(1.0, loop.remove_signal_handler, number)
 
         loop.add_signal_handler(number, stop)
     return stopped

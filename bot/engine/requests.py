@@ -50,6 +50,16 @@ class Order:
     force: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Admitted:
+    """An order that may be accepted: looked up once, and by whose leave."""
+
+    catalog: Catalog
+    release: Release
+    environment: EnvironmentName
+    rule: str
+
+
 @dataclass(kw_only=True)
 class Requests:
     """The doors' common way in: command, mention, button, form, API."""
@@ -63,23 +73,16 @@ class Requests:
 
     async def deploy(self, order: Order) -> Deployment:
         """Accept a deployment; raises `RequestRefused` when it cannot be, and then nothing was changed."""
-        catalog, release, rule = await self._resolve(order)
-        environment = catalog.environment(order.environment).name
-        if not order.force:
-            await self._refuse_repetition(release, environment)
-        return await self._accept(catalog, release, environment, order, rule)
+        return await self._accept(await self._admit(order), order)
 
     async def deploy_all(self, orders: Sequence[Order]) -> Sequence[Deployment]:
         """Accept several deployments, or none: all are checked before the first is written."""
-        for order in orders:
-            await self.check(order)
-        return [await self.deploy(order) for order in orders]
+        admitted = [await self._admit(order) for order in orders]
+        return [await self._accept(found, order) for found, order in zip(admitted, orders, strict=True)]
 
     async def check(self, order: Order) -> None:
         """Raise what `deploy` would raise, without accepting anything."""
-        catalog, release, _ = await self._resolve(order)
-        if not order.force:
-            await self._refuse_repetition(release, catalog.environment(order.environment).name)
+        await self._admit(order)
 
     async def dry_run(self, order: Order) -> tuple[Release, Plan]:
         """What `deploy` would change, found out without changing or locking anything."""
@@ -207,6 +210,14 @@ class Requests:
         request = Request(actor=requester.actor, at=self.ledger.now(), resolution=resolution)
         return await self.ledger.ask(found.id, request, door=requester.door, rule=rule)
 
+    async def _admit(self, order: Order) -> _Admitted:
+        """What an order means, once everything has said yes to it."""
+        catalog, release, rule = await self._resolve(order)
+        environment = catalog.environment(order.environment).name
+        if not order.force:
+            await self._refuse_repetition(release, environment)
+        return _Admitted(catalog=catalog, release=release, environment=environment, rule=rule)
+
     async def _resolve(self, order: Order) -> tuple[Catalog, Release, str]:
         """The catalog, the release that is meant, and the role that allows it."""
         catalog = self.catalogs.current()
@@ -220,13 +231,11 @@ class Requests:
             raise
         return catalog, release, rule
 
-    async def _accept(
-        self, catalog: Catalog, release: Release, environment: EnvironmentName, order: Order, rule: str
-    ) -> Deployment:
+    async def _accept(self, admitted: _Admitted, order: Order) -> Deployment:
         deployment = self._new(
-            catalog,
-            release,
-            environment,
+            admitted.catalog,
+            admitted.release,
+            admitted.environment,
             order.requester,
             channel=order.channel,
             origin=order.origin,
@@ -235,7 +244,9 @@ class Requests:
             force=order.force,
         )
         door = order.requester.door
-        added = await self.ledger.add(deployment, taking_back=None, phase=Phase.REQUESTED, door=door, rule=rule)
+        added = await self.ledger.add(
+            deployment, taking_back=None, phase=Phase.REQUESTED, door=door, rule=admitted.rule
+        )
         await self.durable.begin(added.id, added.scope)
         return added
 

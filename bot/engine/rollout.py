@@ -79,9 +79,10 @@ class Rollout:
                 plan = await patiently(lambda: target.plan(release=deployment.release), patience=30)
         except ProviderError as error:
             return end(EndKind.ERRORED, f"What runs now could not be read: {error.message} Nothing was changed.")
-        await self.ledger.amend(deployment_id, lambda found: found.evolve(plan=plan).record_previous(running))
+        # Remembering can be repeated; once what ran is recorded, this step is not.
         if running is not None:
             await remember(self.releases, deployment.service, deployment.environment, running, at=self.ledger.now())
+        await self.ledger.amend(deployment_id, lambda found: found.evolve(plan=plan).record_previous(running))
         return end(EndKind.DONE)
 
     async def apply(self, deployment_id: DeploymentId, attempt: int) -> End:

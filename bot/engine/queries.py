@@ -71,11 +71,6 @@ class Queries:
             return await self.deployments.by_number(int(text))
         return await self.deployments.get(DeploymentId(text))
 
-    async def latest(self, service: ServiceName, environment: EnvironmentName | None) -> Deployment | None:
-        """The newest deployment of a service."""
-        found = await self.deployments.history(service, environment, limit=1)
-        return found[0] if found else None
-
     async def under_way(self, service: str | None = None, environment: str | None = None) -> Sequence[Deployment]:
         """Deployments whose work is not over, oldest first."""
         return [

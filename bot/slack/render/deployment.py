@@ -15,7 +15,7 @@ from bot.slack.render import blocks as b
 from bot.slack.render.buttons import buttons
 from bot.slack.render.message import Message, compose
 from bot.slack.render.steps import progress_parts, queue_parts, step_number, steps
-from bot.slack.render.text import clean, duration, escape, instant, name, name_plain, person, plain, sentence
+from bot.slack.render.text import duration, escape, instant, name, person, plain, sentence
 
 if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
@@ -245,16 +245,3 @@ def _rollback(view: DeploymentView) -> str:
     if view.deployment.phase is Phase.ROLLING_BACK:
         return f"{number} by {by} brings {version} back"
     return f"{version} serves again, brought back by {by} with {number}"
-
-
-def heading(deployment: Deployment) -> str:
-    """``#42 checkout v1.2 to staging`` as literal text."""
-    return clean(
-        f"#{deployment.number} {plain(deployment.service, 60)} {plain(deployment.release.version, 60)} "
-        f"to {plain(deployment.environment, 60)}"
-    )
-
-
-def requester_plain(deployment: Deployment) -> str:
-    """Who asked for it, as literal text."""
-    return name_plain(deployment.requester)

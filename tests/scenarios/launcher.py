@@ -61,8 +61,8 @@ def instrument() -> None:
 def _requests() -> None:
     from bot.engine.requests import Requests
 
-    for name in ("deploy", "roll_back"):
-        accept = getattr(Requests, name)
+    for name, door in (("deploy", "deploy_all"), ("roll_back", "roll_back")):  # the command's own way in
+        accept = getattr(Requests, door)
 
         async def accepting(self: Any, *args: Any, _name: str = name, _accept: Any = accept, **kwargs: Any) -> Any:
             arm(_name)
@@ -71,7 +71,7 @@ def _requests() -> None:
             point("request:accepted")
             return result
 
-        setattr(Requests, name, functools.wraps(accept)(accepting))
+        setattr(Requests, door, functools.wraps(accept)(accepting))
 
 
 def _workflows() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import UnknownEnvironment, UnknownService
 from bot.domain.ids import LockScope
+from bot.domain.policy.freeze import WhileRunning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.domain.policy.access import Rule
+    from bot.domain.policy.approval import ApprovalRule
+    from bot.domain.policy.window import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,15 @@ class HealthCheck:
     """Seconds within which that must have happened."""
 
 
+class QueuePolicy(StrEnum):
+    """What a newer request of the same service means for those that wait."""
+
+    #: It takes their place.
+    NEWEST = "newest"
+    #: All are deployed, one after the other.
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """Where services run."""
@@ -48,6 +61,15 @@ class Environment:
     """Never a default; buttons that change it ask twice."""
     shared_lock: bool = False
     """One deployment at a time in the whole environment, instead of one for each service in it."""
+    after: EnvironmentName | None = None
+    """Where a release must have succeeded before it may come here."""
+    approval: ApprovalRule | None = None
+    """What people must say yes first; None: nobody is asked."""
+    queue: QueuePolicy = QueuePolicy.ALL
+    windows: tuple[Window, ...] = ()
+    """When deployments may begin here; none: at any time."""
+    freeze_running: WhileRunning = WhileRunning.CONTINUE
+    """What a freeze means for a deployment that has changed something already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +99,10 @@ class Catalog:
     """Where deployments are told."""
     admin_channel: str | None = None
     """Where the bot tells operators that something needs them."""
+    security_channel: str | None = None
+    """Where it is told that somebody broke the glass; where there is none, in the admin channel."""
+    zone: str = "UTC"
+    """The time zone of times that nobody gave one, such as those of windows."""
     services: Mapping[ServiceName, Service]
     environments: Mapping[EnvironmentName, Environment]
     rules: tuple[Rule, ...] = ()

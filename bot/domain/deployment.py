@@ -51,6 +51,31 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """The time that somebody asked for. Once it waits for it, `bot.ports.schedules` has the one that counts."""
+
+    at: datetime
+    expires: datetime
+    """From then on it is too late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps a deployment from going on before anything was changed."""
+
+    gate: str
+    """The name of the gate that said no, as in `bot.domain.policy.gates`."""
+    sentence: str
+    """Why, for people; names the lock, the freeze or the window."""
+    until: datetime | None = None
+    """When it ends by itself; None when a person must do something."""
+    resumes: bool = False
+    """Goes on by itself as soon as the gate lets it; otherwise a person starts it again."""
+    expires: datetime | None = None
+    """When it has waited long enough, and expires."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A deployment as it is at one moment."""
 
@@ -75,6 +100,14 @@ class Deployment:
     """The deployment that this one takes back."""
     force: bool = False
     """Deploy although the very same release already runs."""
+    wish: Wish | None = None
+    """When it is to start, if not as soon as it can."""
+    waits: bool = False
+    """Asked to wait for a lock, a freeze or a window to end, and to go on by itself then."""
+    hurried: bool = False
+    """Goes before the others in the queue: somebody with the right to say so did."""
+    hold: Hold | None = None
+    """Only while it is held."""
 
     phase: Phase = Phase.REQUESTED
     version: int = 1
@@ -135,6 +168,7 @@ class Deployment:
             view=self.view + 1,
             timeline=(*self.timeline, moment),
             progress=None,
+            hold=self.hold if phase is Phase.HELD else None,
             request=self.request if phase.holds_lock and phase is not Phase.NEEDS_ATTENTION else None,
         )
 

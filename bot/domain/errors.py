@@ -4,7 +4,8 @@
       ConfigurationError        the operator can mend it: catalog, settings, missing extra
       RequestRefused            the person who asked can act on it; shown to them, never an alert
         BadCommand  UnknownService  UnknownEnvironment  RevisionNotFound  UnknownDeployment
-        NotAuthorized  NothingToDo  NoRollback  InvalidTransition  SomebodyWasFaster
+        NotAuthorized  IdentityUnknown  NothingToDo  NoRollback  InvalidTransition  SomebodyWasFaster
+        Blocked
       ProviderError             a system that we talk to: .retryable .retry_after
         ProviderUnavailable  ProviderRejected  ProviderTimeout  OutcomeUnknown
       StoreError                our own database did not answer
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bot.domain.policy.gates import GateResult
 
 
 class DeploymentArchitectError(Exception):
@@ -88,6 +91,19 @@ class UnknownDeployment(RequestRefused):
 
 class NotAuthorized(RequestRefused):
     """You may not do that."""
+
+
+class IdentityUnknown(NotAuthorized):
+    """Who you are cannot be told right now, so the answer is no."""
+
+
+class Blocked(RequestRefused):
+    """Something keeps this deployment from going on: a lock, a freeze, a window or the order of environments."""
+
+    def __init__(self, message: str, *, gates: Sequence[GateResult], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.gates = tuple(gates)
+        """Those that stop it, in order."""
 
 
 class NothingToDo(RequestRefused):

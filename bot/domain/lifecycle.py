@@ -21,6 +21,8 @@ class Phase(StrEnum):
     AWAITING_APPROVAL = "awaiting_approval"
     #: Waits for its time.
     SCHEDULED = "scheduled"
+    #: A lock, a freeze, a window or a right that it lost keeps it from going on; nothing was changed.
+    HELD = "held"
     #: Waits for its turn in the environment.
     QUEUED = "queued"
     #: Holds the environment's lock and changes the target.
@@ -72,11 +74,13 @@ _ENDS_UNDER_THE_LOCK = frozenset({P.FAILED, P.ERRORED, P.ABORTED, P.SUPERSEDED, 
 
 TRANSITIONS: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
     {
-        P.REQUESTED: frozenset({P.AWAITING_APPROVAL, P.SCHEDULED, P.QUEUED}) | _ENDS_BEFORE_THE_LOCK,
-        P.AWAITING_APPROVAL: frozenset({P.SCHEDULED, P.QUEUED, P.REJECTED}) | _ENDS_BEFORE_THE_LOCK,
-        P.SCHEDULED: frozenset({P.AWAITING_APPROVAL, P.QUEUED}) | _ENDS_BEFORE_THE_LOCK,
-        P.QUEUED: frozenset({P.DEPLOYING}) | _ENDS_BEFORE_THE_LOCK,
-        P.DEPLOYING: frozenset({P.PAUSED, P.VERIFYING}) | _ENDS_UNDER_THE_LOCK,
+        P.REQUESTED: frozenset({P.AWAITING_APPROVAL, P.SCHEDULED, P.HELD, P.QUEUED}) | _ENDS_BEFORE_THE_LOCK,
+        P.AWAITING_APPROVAL: frozenset({P.SCHEDULED, P.HELD, P.QUEUED, P.REJECTED}) | _ENDS_BEFORE_THE_LOCK,
+        P.SCHEDULED: frozenset({P.AWAITING_APPROVAL, P.HELD, P.QUEUED}) | _ENDS_BEFORE_THE_LOCK,
+        P.HELD: frozenset({P.AWAITING_APPROVAL, P.SCHEDULED, P.QUEUED}) | _ENDS_BEFORE_THE_LOCK,
+        P.QUEUED: frozenset({P.DEPLOYING, P.AWAITING_APPROVAL, P.HELD}) | _ENDS_BEFORE_THE_LOCK,
+        # Back out of the lock only while nothing has been changed: a gate closed at the last moment.
+        P.DEPLOYING: frozenset({P.PAUSED, P.VERIFYING, P.AWAITING_APPROVAL, P.HELD}) | _ENDS_UNDER_THE_LOCK,
         P.PAUSED: frozenset({P.DEPLOYING, P.VERIFYING}) | _ENDS_UNDER_THE_LOCK,
         P.VERIFYING: frozenset({P.SUCCEEDED, P.PAUSED}) | _ENDS_UNDER_THE_LOCK,
         P.NEEDS_ATTENTION: frozenset({P.DEPLOYING, P.VERIFYING, P.SUCCEEDED, P.FAILED, P.ERRORED, P.ABORTED}),
@@ -107,7 +111,7 @@ FINAL = frozenset(
     }
 )
 ACTIVE = frozenset(Phase) - FINAL
-WAITING = frozenset({P.REQUESTED, P.AWAITING_APPROVAL, P.SCHEDULED, P.QUEUED})
+WAITING = frozenset({P.REQUESTED, P.AWAITING_APPROVAL, P.SCHEDULED, P.HELD, P.QUEUED})
 _LOCKED = frozenset({P.DEPLOYING, P.PAUSED, P.VERIFYING, P.NEEDS_ATTENTION})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -43,6 +44,13 @@ class Plan:
     warnings: tuple[str, ...] = ()
     no_change: bool = False
     """The target runs exactly this already and is healthy."""
+
+    @property
+    def hash(self) -> str:
+        """Names what would change: from which artifact, and how. How healthy things are now is no part of it."""
+        parts = (self.current.release.artifact.digest if self.current else "", *self.changes)
+        # Each with its length before it: no two different plans are ever written the same.
+        return hashlib.sha256("".join(f"{len(part)}:{part}," for part in parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement, ProvenRelease
-    from bot.domain.ids import DeploymentId
+    from bot.domain.ids import DeploymentId, EnvironmentName
+    from bot.domain.policy.approval import ApprovalRule, Tally
+    from bot.domain.policy.freeze import Freeze
+    from bot.domain.policy.gates import GateResult
+    from bot.domain.policy.lock import StickyLock
+    from bot.domain.policy.override import Override
+    from bot.domain.policy.window import WindowDecision
+    from bot.domain.release import Release
+    from bot.domain.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +40,47 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalView:
+    """How far the approval of a deployment has come."""
+
+    tally: Tally
+    rule: ApprovalRule
+    subject: str
+    """The hash of what is approved; buttons carry it, so that nobody approves what they did not see."""
+    asked_at: datetime
+    escalated: bool = False
+    """The fallback group was asked too."""
+    nudged: bool = False
+    asked: Sequence[str] = ()
+    """Ids of the people who may approve it, at most a few: they are told one by one."""
+    void: str = ""
+    """Why what was approved before does not count any more; empty when nothing was voided."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it is too late."""
+        return self.rule.expires_at(self.asked_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What is known of a deployment before it begins, beside what its plan says."""
+
+    downgrade: bool = False
+    """What runs now was asked for later than this release was first proven there, or has a higher version."""
+    current: Release | None = None
+    """What runs there, as far as the bot knows."""
+    gates: tuple[GateResult, ...] = ()
+    """What every gate says now, in order."""
+    usual: float | None = None
+    """Seconds that the last deployments of this service there took at the median."""
+    failure_rate: float | None = None
+    """Of the last deployments of this service there, the part that failed or was rolled back: 0 to 1."""
+    counted: int = 0
+    """From how many deployments that was reckoned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
     """One deployment and its surroundings at one moment."""
 
@@ -40,6 +89,16 @@ class DeploymentView:
     """Whether its environment asks for more care."""
     queue: QueueView | None = None
     """Only while it waits for its turn."""
+    approval: ApprovalView | None = None
+    """While it waits for approval, and who gave it afterwards; None where nobody is asked."""
+    schedule: Schedule | None = None
+    """Only while it waits for its time."""
+    forecast: Forecast | None = None
+    """Until the change begins."""
+    blocking: Sequence[StickyLock] = ()
+    """The locks that hold it; only while it is held by one."""
+    overrides: Sequence[Override] = ()
+    """The exceptions that it uses."""
     current: bool = False
     """Whether what it brought is what the environment runs."""
     rollback_to: ProvenRelease | None = None
@@ -76,3 +135,12 @@ class Overview:
     placements: Sequence[Placement]
     attention: Sequence[DeploymentId] = ()
     at: datetime
+    to_approve: Sequence[DeploymentId] = ()
+    """Those that the viewer may approve and has not."""
+    locks: Sequence[StickyLock] = ()
+    freezes: Sequence[Freeze] = ()
+    scheduled: Sequence[Schedule] = ()
+    windows: Sequence[tuple[EnvironmentName, WindowDecision]] = ()
+    """Of each environment that has windows: whether it is open, and when that changes."""
+    to_review: Sequence[Override] = ()
+    """Broken glass that nobody has looked at yet and that the viewer may review."""

@@ -21,5 +21,8 @@ class Leases(Protocol):
     async def expired(self, prefix: str, *, at: datetime) -> Sequence[str]:
         """Names of leases under ``prefix`` that ended without being given back."""
 
+    async def held(self, prefix: str, *, at: datetime) -> Sequence[str]:
+        """Names of leases under ``prefix`` that somebody holds at ``at``."""
+
     async def drop(self, name: str) -> None:
         """Forget an expired lease."""

@@ -32,6 +32,9 @@ class Target(Protocol):
         The same ``operation`` again changes nothing and returns the handle of the first time.
         """
 
+    async def find(self, *, operation: OperationId) -> Handle | None:
+        """The change that was begun under ``operation``; None when certainly none was. Reading only."""
+
     async def restore(self, *, to: Running | None, operation: OperationId) -> Handle:
         """Begin to bring back what ran before (None: nothing did). Idempotent like `apply`."""
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.domain.actor import Actor, ActorKind, Door
-from bot.domain.deployment import Deployment, Moment, Request, Resolution
+from bot.domain.deployment import Deployment, Hold, Moment, Request, Resolution, Wish
 from bot.domain.errors import StoreError
 from bot.domain.history import Event, Placement, ProvenRelease
 from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, OperationId, ServiceName
@@ -40,7 +40,7 @@ def deployment_row(deployment: Deployment) -> Json:
         "scope": deployment.scope,
         "phase": deployment.phase.value,
         "active": not deployment.phase.final,
-        "rank": 0 if deployment.is_rollback else 1,
+        "rank": 0 if deployment.is_rollback else 1 if deployment.hurried else 2,
         "version": deployment.version,
         "view": deployment.view,
         "origin": deployment.origin,
@@ -55,6 +55,10 @@ def deployment_row(deployment: Deployment) -> Json:
                 "catalog_revision": deployment.catalog_revision,
                 "rollback_of": deployment.rollback_of,
                 "force": deployment.force,
+                "wish": _maybe(deployment.wish, _wish_out),
+                "waits": deployment.waits,
+                "hurried": deployment.hurried,
+                "hold": _maybe(deployment.hold, _hold_out),
                 "timeline": [_moment_out(moment) for moment in deployment.timeline],
                 "note": deployment.note,
                 "plan": _maybe(deployment.plan, _plan_out),
@@ -91,6 +95,10 @@ def deployment_of(row: RowMapping) -> Deployment:
         catalog_revision=body.get("catalog_revision", ""),
         rollback_of=body.get("rollback_of"),
         force=body.get("force", False),
+        wish=_maybe(body.get("wish"), _wish_in),
+        waits=body.get("waits", False),
+        hurried=body.get("hurried", False),
+        hold=_maybe(body.get("hold"), _hold_in),
         timeline=tuple(_moment_in(moment) for moment in body.get("timeline", ())),
         note=body.get("note", ""),
         plan=_maybe(body.get("plan"), _plan_in),
@@ -350,4 +358,32 @@ def _request_in(value: Mapping[str, Any]) -> Request:
         at=instant_in(value["at"]),
         resolution=None if resolution is None else enum_of(Resolution, resolution, "decision"),
         reason=value.get("reason", ""),
+    )
+
+
+def _wish_out(wish: Wish) -> Json:
+    return {"at": instant_out(wish.at), "expires": instant_out(wish.expires)}
+
+
+def _wish_in(value: Mapping[str, Any]) -> Wish:
+    return Wish(at=instant_in(value["at"]), expires=instant_in(value["expires"]))
+
+
+def _hold_out(hold: Hold) -> Json:
+    return {
+        "gate": hold.gate,
+        "sentence": hold.sentence,
+        "until": _maybe(hold.until, instant_out),
+        "resumes": hold.resumes,
+        "expires": _maybe(hold.expires, instant_out),
+    }
+
+
+def _hold_in(value: Mapping[str, Any]) -> Hold:
+    return Hold(
+        gate=value["gate"],
+        sentence=value.get("sentence", ""),
+        until=_maybe(value.get("until"), instant_in),
+        resumes=value.get("resumes", False),
+        expires=_maybe(value.get("expires"), instant_in),
     )

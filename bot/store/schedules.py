@@ -12,7 +12,7 @@ from sqlalchemy import insert, literal_column, select, update
 from bot.domain.audit import AuditEntry, about_deployment, instant
 from bot.domain.errors import NothingToDo, SomebodyWasFaster, UnknownDeployment
 from bot.domain.ids import DeploymentId
-from bot.ports.schedules import Schedule
+from bot.domain.schedule import Schedule
 from bot.store.chain import append
 from bot.store.codec import actor_in, actor_out, deployment_of, dump, load
 from bot.store.tables import deployments, schedules

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from bot.domain.ids import DeploymentId, EnvironmentName, ServiceName
+from bot.domain.policy.lock import ChangeType, LockLevel
 
 if TYPE_CHECKING:
     from bot.domain.grammar.verbs import Verb
+    from bot.domain.policy.access import Action
+    from bot.domain.policy.scope import Scope
 
 DeploymentRef: TypeAlias = int | DeploymentId
 """How a person names a deployment: the number that its card shows, or its id."""
@@ -30,6 +33,10 @@ class DeployIntent:
     reason: str | None = None
     dry_run: bool = False
     force: bool = False
+    at: str | None = None
+    """When it is to start, as typed: ``18:00 Europe/Paris``, ``in 30m``, ``next-window``."""
+    expires: str | None = None
+    """How long after that it may still start, as typed."""
 
     @property
     def service(self) -> ServiceName:
@@ -48,6 +55,10 @@ class OpenFormIntent:
     reason: str | None = None
     dry_run: bool = False
     force: bool = False
+    at: str | None = None
+    """When it is to start, as typed: ``18:00 Europe/Paris``, ``in 30m``, ``next-window``."""
+    expires: str | None = None
+    """How long after that it may still start, as typed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,145 @@ class WhereIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveIntent:
+    """Say yes to a deployment. With nothing named, the one that the conversation is about."""
+
+    deployment: DeploymentRef | None = None
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectIntent:
+    """Say no to a deployment; takes a reason."""
+
+    deployment: DeploymentRef | None = None
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartIntent:
+    """Let a deployment that is held try again."""
+
+    deployment: DeploymentRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockIntent:
+    """Put a lock on a place: a service, an environment, one in the other, or everything."""
+
+    scope: Scope
+    reason: str | None = None
+    until: str | None = None
+    """As typed: ``2h``, ``18:00``, ``tomorrow 9:00``."""
+    level: LockLevel = LockLevel.BLOCK
+    change_type: ChangeType = ChangeType.ANY
+    hard: bool = False
+    incident: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockIntent:
+    """Take the locks of exactly that scope away."""
+
+    scope: Scope
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocksIntent:
+    """Tell what is locked and frozen, everywhere or only there."""
+
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeIntent:
+    """Stop the line there, or everywhere."""
+
+    scope: Scope
+    reason: str | None = None
+    until: str | None = None
+    """As typed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfreezeIntent:
+    """Lift the freezes of exactly that scope."""
+
+    scope: Scope
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleIntent:
+    """Tell what waits for its time; with a deployment and a time, move it there."""
+
+    deployment: DeploymentRef | None = None
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+    at: str | None = None
+    """As typed; moves the deployment."""
+    expires: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNextIntent:
+    """Let a deployment that waits go before the others; takes a reason."""
+
+    deployment: DeploymentRef | None = None
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MayIntent:
+    """Explain whether somebody may do something, and which row says so."""
+
+    action: Action
+    person: str | None = None
+    """Id of a user; None means the one who asks."""
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffIntent:
+    """Tell in what two environments differ."""
+
+    one: EnvironmentName
+    other: EnvironmentName
+    service: ServiceName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsIntent:
+    """Tell the delivery figures of a service, an environment, or all."""
+
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+    days: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlassIntent:
+    """Deploy past approval, freezes and locks, in an emergency."""
+
+    service: ServiceName
+    version: str
+    environment: EnvironmentName
+    reason: str | None = None
+    confirm: str | None = None
+    """The name of the service, typed once more."""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HelpIntent:
     """Explain the commands, or one of them."""
 
@@ -122,5 +272,19 @@ Intent: TypeAlias = (
     | HistoryIntent
     | QueueIntent
     | WhereIntent
+    | ApproveIntent
+    | RejectIntent
+    | StartIntent
+    | LockIntent
+    | UnlockIntent
+    | LocksIntent
+    | FreezeIntent
+    | UnfreezeIntent
+    | ScheduleIntent
+    | RunNextIntent
+    | MayIntent
+    | DiffIntent
+    | StatsIntent
+    | BreakGlassIntent
     | HelpIntent
 )

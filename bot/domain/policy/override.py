@@ -41,6 +41,8 @@ class Override:
     """The second person, who agreed: neither who asked for it nor who asked for the deployment."""
     used_by: DeploymentId | None = None
     """The deployment that used it; it is of no use to another."""
+    reviewed_by: Actor | None = None
+    """Who has looked at it afterwards."""
 
     def covers(
         self,

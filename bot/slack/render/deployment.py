@@ -28,6 +28,7 @@ SYMBOLS = {
     Phase.REQUESTED: "●",
     Phase.AWAITING_APPROVAL: "○",
     Phase.SCHEDULED: "○",
+    Phase.HELD: "‖",
     Phase.QUEUED: "○",
     Phase.DEPLOYING: "●",
     Phase.PAUSED: "‖",

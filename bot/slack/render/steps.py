@@ -65,6 +65,7 @@ _STEP_OF = {
     Phase.REQUESTED: "plan",
     Phase.AWAITING_APPROVAL: "approval",
     Phase.SCHEDULED: "time",
+    Phase.HELD: "hold",
     Phase.QUEUED: "lock",
     Phase.DEPLOYING: "deploy",
     Phase.PAUSED: "deploy",
@@ -77,12 +78,13 @@ _TITLES = {
     "plan": "Plan",
     "approval": "Approval",
     "time": "Wait for its time",
+    "hold": "Held",
     "lock": "Wait for the lock",
     "deploy": "Deploy",
     "verify": "Verify health",
     "done": "Done",
 }
-_OPTIONAL = frozenset({"approval", "time"})
+_OPTIONAL = frozenset({"approval", "time", "hold"})
 _ENDINGS = {
     Phase.FAILED: StepState.FAILED,
     Phase.ERRORED: StepState.ERRORED,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import NotAuthorized
+from bot.domain.actor import Actor
+from bot.domain.errors import IdentityUnknown, NotAuthorized
 from bot.sandbox import seed
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.workspace import Workspace
@@ -36,7 +37,7 @@ def clock() -> list[float]:
 @pytest.fixture
 def identity(server: SandboxServer, clock: list[float]) -> Identity:
     client = AsyncWebClient(token=seed.BOT_TOKEN, base_url=f"{server.url}/api/", retry_handlers=[])
-    return Identity(client=client, clock=lambda: clock[0])
+    return Identity(client=client, clock=lambda: clock[0], patience=1.0)
 
 
 async def test_a_member_has_their_groups_by_id_and_handle(identity: Identity) -> None:
@@ -58,8 +59,9 @@ async def test_a_member_has_their_groups_by_id_and_handle(identity: Identity) ->
     ],
 )
 async def test_everybody_else_is_refused(identity: Identity, user: str, team: str, why: str) -> None:
-    with pytest.raises(NotAuthorized, match=why):
+    with pytest.raises(NotAuthorized, match=why) as refused:
         await identity.membership(user, team_id=team)
+    assert not isinstance(refused.value, IdentityUnknown), "that much is certain"
 
 
 async def test_who_leaves_a_group_has_lost_it_within_a_minute(
@@ -79,9 +81,43 @@ async def test_when_slack_cannot_be_asked_the_answer_is_no_but_for_a_rollback_wi
     await identity.membership("U0ADA", team_id=seed.TEAM_ID)
     server.faults.down(60)
     clock[0] += 61
-    with pytest.raises(NotAuthorized, match="cannot be asked"):
+    with pytest.raises(IdentityUnknown, match="cannot be asked"):
         await identity.membership("U0ADA", team_id=seed.TEAM_ID)
     assert (await identity.membership("U0ADA", team_id=seed.TEAM_ID, for_rollback=True)).groups
     clock[0] += 3600
-    with pytest.raises(NotAuthorized, match="cannot be asked"):
+    with pytest.raises(IdentityUnknown, match="cannot be asked"):
         await identity.membership("U0ADA", team_id=seed.TEAM_ID, for_rollback=True)
+
+
+async def test_an_actor_is_looked_up_anew_and_loses_everything_with_the_account(
+    identity: Identity, server: SandboxServer, clock: list[float]
+) -> None:
+    ada = Actor(workspace=seed.TEAM_ID, id="U0ADA", name="Ada, as she was called then")
+    assert (await identity.member(ada)).groups == {"S0DEPLOY", "deployers"}
+    server.workspace.people["U0ADA"].deleted = True
+    clock[0] += 61
+    with pytest.raises(NotAuthorized, match="deactivated") as refused:
+        await identity.member(ada)
+    assert not isinstance(refused.value, IdentityUnknown)
+
+
+async def test_who_is_in_a_group_is_known_by_its_id_and_by_its_handle(
+    identity: Identity, server: SandboxServer, clock: list[float]
+) -> None:
+    assert await identity.in_groups(["@release-managers", "deployers", "S0DEPLOY", "nobody-knows"]) == (
+        "U0GRACE",
+        "U0ADA",
+    )
+    assert await identity.in_groups([]) == ()
+    server.faults.down(60)
+    clock[0] += 61
+    with pytest.raises(IdentityUnknown):
+        await identity.in_groups(["deployers"])
+
+
+async def test_a_typed_time_is_on_the_clock_of_who_typed_it(identity: Identity, server: SandboxServer) -> None:
+    identity.default_zone = lambda: "Europe/Paris"
+    assert await identity.zone("U0ADA") == "Europe/London"
+    assert await identity.zone("U0GRACE") == "America/New_York"
+    server.workspace.people["U0LINUS"].tz = ""
+    assert await identity.zone("U0LINUS") == "Europe/Paris"

@@ -55,6 +55,7 @@ class MemoryTarget:
         del options, service, environment
         self._runs: Running | None = None
         self._number = 0
+        self._begun: dict[OperationId, Handle] = {}
 
     async def current(self) -> Running | None:
         """What runs now."""
@@ -66,15 +67,17 @@ class MemoryTarget:
 
     async def apply(self, *, release: Release, operation: OperationId) -> Handle:
         """Take it over at once."""
-        self._number += 1
         self._runs = Running(release=release, healthy=1, instances=1, operation=operation)
-        return Handle(operation=operation, generation=str(self._number))
+        return self._begin(operation)
+
+    async def find(self, *, operation: OperationId) -> Handle | None:
+        """What was begun under that name."""
+        return self._begun.get(operation)
 
     async def restore(self, *, to: Running | None, operation: OperationId) -> Handle:
         """Take back at once."""
-        self._number += 1
         self._runs = to
-        return Handle(operation=operation, generation=str(self._number))
+        return self._begin(operation)
 
     async def observe(self, *, handle: Handle) -> AsyncIterator[Progress | Outcome]:
         """Done as soon as the gate is open."""
@@ -86,6 +89,10 @@ class MemoryTarget:
         """Always good."""
         del release, check
         return Health(healthy=1, instances=1)
+
+    def _begin(self, operation: OperationId) -> Handle:
+        self._number += 1
+        return self._begun.setdefault(operation, Handle(operation=operation, generation=str(self._number)))
 
 
 class AnyVersion:
@@ -99,6 +106,10 @@ class AnyVersion:
         """A release with a digest that is its own."""
         digest = "sha256:" + sha256(f"{self._service} {version}".encode()).hexdigest()
         return Release(service=self._service, version=version, artifact=Artifact(digest=digest, location="memory"))
+
+    async def has(self, *, release: Release) -> bool:
+        """Everything that was built is there for good."""
+        return True
 
     async def versions(self, *, prefix: str = "", limit: int = 100) -> Sequence[str]:
         """A few."""

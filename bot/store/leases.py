@@ -61,6 +61,19 @@ class StoredLeases:
 
         return await self._database.read(look)
 
+    async def held(self, prefix: str, *, at: datetime) -> Sequence[str]:
+        """Names of leases under ``prefix`` that somebody holds at ``at``, by name."""
+        statement = (
+            select(leases.c.name)
+            .where(leases.c.ends_at > at, func.substr(leases.c.name, 1, len(prefix)) == prefix)
+            .order_by(leases.c.name)
+        )
+
+        async def look(connection: AsyncConnection) -> list[str]:
+            return list((await connection.execute(statement)).scalars())
+
+        return await self._database.read(look)
+
     async def drop(self, name: str) -> None:
         """Forget an expired lease. Should its holder live after all, it takes the lease anew when it next renews."""
         await self._execute(delete(leases).where(leases.c.name == name))

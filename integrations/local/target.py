@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from integrations.local.wire import (
         HealthAnswer,
         InstanceStatus,
+        JournalEntry,
         OperationAnswer,
         OperationRequest,
         PlaceStatus,
@@ -76,6 +77,25 @@ class LocalTarget(Target, SupportsTrafficWeight):
                 "release": _wire(release),
                 "settings": self._settings(),
             }
+        )
+
+    async def find(self, *, operation: OperationId) -> Handle | None:
+        """The change that was begun under ``operation``, also one that is over or was superseded.
+
+        None when the platform has no such change: it keeps the newest few hundred of a place, and what it has forgotten
+        was superseded long ago.
+        """
+        # First the place, then its journal: a place that was emptied in between has a journal without the operation.
+        status = await self._status()
+        if status is None:
+            return None
+        try:
+            journal: list[JournalEntry] = await self._client.get(f"{self._path}/journal")
+        except NotThere:
+            return None
+        found = next((entry for entry in journal if entry["operation"] == operation), None)
+        return (
+            None if found is None else Handle(operation=operation, generation=f"{status['uid']}.{found['generation']}")
         )
 
     async def restore(self, *, to: Running | None, operation: OperationId) -> Handle:

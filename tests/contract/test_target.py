@@ -153,6 +153,43 @@ async def test_success_is_judged_by_ones_own_change_only(subject: Subject) -> No
     assert "theirs" in outcome.message
 
 
+async def test_a_change_is_found_by_its_operation_and_nothing_is_found_that_was_not_begun(subject: Subject) -> None:
+    one = OperationId("one")
+    assert await subject.target.find(operation=one) is None, "nothing was ever deployed there"
+    handle = await subject.target.apply(release=await subject.images.resolve(version="v1.1"), operation=one)
+    assert await subject.target.find(operation=one) == handle, "it has only just begun"
+    assert (await ends(subject.target, handle)).kind is OutcomeKind.SUCCEEDED
+    # Whoever never heard the answer: another process, which knows nothing but the name.
+    found = await subject.again().find(operation=one)
+    assert found == handle
+    assert (await ends(subject.again(), found)).kind is OutcomeKind.SUCCEEDED
+    assert await subject.target.find(operation=OperationId("on")) is None
+    back = await subject.target.restore(to=None, operation=OperationId("back"))
+    assert await subject.target.find(operation=OperationId("back")) == back, "restoring is a change too"
+
+
+async def test_a_change_that_was_superseded_or_failed_is_found_as_well(subject: Subject) -> None:
+    handle = await subject.target.apply(
+        release=await subject.images.resolve(version="v1.1"), operation=OperationId("mine")
+    )
+    assert (await bring(subject, "v1.5-rc1", "theirs")).kind is OutcomeKind.FAILED
+    assert await subject.target.find(operation=OperationId("mine")) == handle
+    assert (await ends(subject.target, handle)).kind is OutcomeKind.SUPERSEDED
+    theirs = await subject.target.find(operation=OperationId("theirs"))
+    assert theirs is not None
+    assert (await ends(subject.target, theirs)).kind is OutcomeKind.FAILED
+
+
+async def test_looking_for_a_change_changes_nothing(subject: Subject) -> None:
+    await bring(subject, "v1.1", "one")
+    before = await subject.target.current()
+    assert await subject.target.find(operation=OperationId("two")) is None
+    assert await subject.target.current() == before
+    # What was looked for in vain can still be begun, and is then found.
+    assert (await bring(subject, "v1.2", "two")).kind is OutcomeKind.SUCCEEDED
+    assert await subject.target.find(operation=OperationId("two")) is not None
+
+
 async def test_progress_is_told_on_the_way(subject: Subject) -> None:
     release = await subject.images.resolve(version="v1.1")
     handle = await subject.target.apply(release=release, operation=OperationId("one"))

@@ -118,8 +118,10 @@ class Api:
         return web.json_response(status.stats(self._find(request)))
 
     async def journal(self, request: web.Request) -> web.Response:
-        """The applied operations."""
-        return web.json_response(status.journal(self._find(request)))
+        """The applied operations, with the one that is just being accepted."""
+        place = self._find(request)
+        async with place.lock:
+            return web.json_response(status.journal(place))
 
     async def operate(self, request: web.Request) -> web.Response:
         """Accept a mutation."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from bot.domain.errors import OutcomeUnknown, ProviderError, ProviderRejected, ProviderUnavailable
 from bot.domain.ids import OperationId
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import OutcomeKind
@@ -83,6 +83,41 @@ async def test_an_answer_that_got_lost_is_asked_for_again_and_nothing_is_applied
     assert (await world.outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
     assert await applied(world) == ["a"]
     assert len(world.instance_processes()) == 2
+
+
+async def test_a_change_whose_answer_was_lost_is_found_by_its_operation(world: World) -> None:
+    target, release = world.target(), await world.release("v1.0")
+    await world.platform.faults(after=30)
+    sent = asyncio.create_task(target.apply(release=release, operation=OperationId("a")))
+    while await applied(world) != ["a"]:
+        await asyncio.sleep(0)
+    # The bot goes away while it waits for the answer. Its successor knows nothing but the name.
+    sent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sent
+    found = await world.target().find(operation=OperationId("a"))
+    assert found is not None
+    assert (await world.outcome(world.target(), found)).kind is OutcomeKind.SUCCEEDED
+    await world.platform.faults()
+    assert found == await target.apply(release=release, operation=OperationId("a"))
+    # The agent goes away as well, and with it whatever it had not written down.
+    await world.end_agent()
+    assert await target.find(operation=OperationId("a")) == found
+
+
+async def test_a_change_that_cannot_be_looked_up_is_not_called_missing(world: World) -> None:
+    target, release = world.target(), await world.release("v1.0")
+    handle = await target.apply(release=release, operation=OperationId("a"))
+    await world.outcome(target, handle)
+    await world.end_agent()
+    journal = world.root / "places" / "checkout@staging" / "journal.jsonl"
+    kept = journal.read_bytes()
+    journal.write_bytes(b"what is this\n")
+    with pytest.raises(ProviderError, match="is damaged"):
+        await target.find(operation=OperationId("a"))
+    await world.end_agent()
+    journal.write_bytes(kept)
+    assert await target.find(operation=OperationId("a")) == handle
 
 
 async def test_an_agent_that_errs_is_asked_again_but_not_for_ever(world: World) -> None:

@@ -93,6 +93,16 @@ class TestLeases:
         assert await leases.expired("executor/", at=at) == ["executor/a"]
         assert await leases.expired("%", at=at) == []
 
+    async def test_held_leases_are_those_that_are_neither_over_nor_given_back(self, leases: StoredLeases) -> None:
+        for minute, name in enumerate(("write:over", "write:ends", "Write:x", "other", "write:back", "write:b")):
+            await self.hold(leases, f"h-{name}", minute, name)
+        await leases.release("write:back", holder="somebody else")
+        assert await leases.held("write:", at=NOON + 1.9 * MINUTE) == ["write:b", "write:back", "write:ends"]
+        await leases.release("write:back", holder="h-write:back")
+        assert await leases.held("write:", at=NOON + 2 * MINUTE) == ["write:b"], "at its end a lease is over"
+        assert await leases.held("%", at=NOON) == []
+        assert not await leases.held("write:", at=NOON + 9 * MINUTE)
+
 
 async def test_a_catalog_text_stays_as_it_was_first_saved(database: Database) -> None:
     revisions = StoredCatalogRevisions(database)

@@ -102,8 +102,12 @@ def submitted(view: Mapping[str, Any]) -> FormValues:
     """What somebody chose, read from the ``view`` of a submission or a typeahead; what is missing is empty."""
     state = view.get("state")
     values = state.get("values") if isinstance(state, Mapping) else None
-    read = {field.value: _read(values, field) for field in FormField}
-    return FormValues(**read)
+    return FormValues(
+        service=_read(values, FormField.SERVICE),
+        version=_read(values, FormField.VERSION),
+        environment=_read(values, FormField.ENVIRONMENT),
+        reason=_read(values, FormField.REASON),
+    )
 
 
 def errors(refused: RequestRefused) -> dict[str, str]:

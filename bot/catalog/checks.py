@@ -22,23 +22,24 @@ def crosschecked(root: Node, source: Source) -> Iterator[Problem]:
 
     Looks only at what has the right shape: the wrong shapes are `schema`'s to report, and all are told together.
     """
-    services = _block(root, "services")
-    environments = _block(root, "environments")
+    services = block(root, "services")
+    environments = block(root, "environments")
     yield from _named(services, "service", source)
     yield from _named(environments, "environment", source)
-    yield from _named(_block(root, "roles"), "role", source)
+    yield from _named(block(root, "roles"), "role", source)
     yield from _told_apart(services, environments, source)
     for name, service in services.items():
         yield from _places(name, service, tuple(environments), source)
-    for role in _block(root, "roles").values():
+    for role in block(root, "roles").values():
         for effect in ("allow", "deny"):
             rules = role.get(effect)
             for rule in rules.elements() if rules else []:
-                yield from _matching(rule.get("services"), "service", tuple(services), source)
-                yield from _matching(rule.get("environments"), "environment", tuple(environments), source)
+                yield from matching(rule.get("services"), "service", tuple(services), source)
+                yield from matching(rule.get("environments"), "environment", tuple(environments), source)
 
 
-def _block(root: Node, key: str) -> dict[str, Node]:
+def block(root: Node, key: str) -> dict[str, Node]:
+    """The entries under ``key``; none where it has another shape."""
     node = root.get(key)
     return node.items() if node else {}
 
@@ -77,7 +78,7 @@ def _places(name: str, service: Node, environments: tuple[str, ...], source: Sou
         if not isinstance(node.value, str):
             continue
         if node.value not in environments:
-            yield _unknown(node, node.value, "environment", environments, source)
+            yield unknown(node, node.value, "environment", environments, source)
         elif node.value in chosen:
             yield source.problem(node.at, node.path, f"{quoted(node.value)} is in this list already")
         chosen.append(node.value)
@@ -93,7 +94,8 @@ def _places(name: str, service: Node, environments: tuple[str, ...], source: Sou
             yield source.problem(node.key_at, node.path, message, allowed=tuple(dict.fromkeys(chosen)))
 
 
-def _matching(globs: Node | None, noun: str, names: tuple[str, ...], source: Source) -> Iterator[Problem]:
+def matching(globs: Node | None, noun: str, names: tuple[str, ...], source: Source) -> Iterator[Problem]:
+    """The names and globs in ``globs`` that match nothing."""
     for node in globs.elements() if globs else []:
         glob = node.value
         if not isinstance(glob, str) or any(fnmatchcase(name, glob) for name in names):
@@ -103,9 +105,10 @@ def _matching(globs: Node | None, noun: str, names: tuple[str, ...], source: Sou
             message = f"{quoted(glob)} matches no {noun}"
             yield source.problem(node.at, node.path, message, allowed=names, nearest=guess)
         else:
-            yield _unknown(node, glob, noun, names, source)
+            yield unknown(node, glob, noun, names, source)
 
 
-def _unknown(node: Node, word: str, noun: str, names: tuple[str, ...], source: Source) -> Problem:
+def unknown(node: Node, word: str, noun: str, names: tuple[str, ...], source: Source) -> Problem:
+    """That there is no ``noun`` of that name."""
     message = f"there is no {noun} {quoted(word)}"
     return source.problem(node.at, node.path, message, allowed=names, nearest=nearest(word, names))

@@ -297,6 +297,8 @@ class _Composer:
             raise self._stop(at, "a key must be a word, not an alias")
         if name not in self._anchors:
             hint = '; to mean "everything" write "*" in quotes' if not self._anchors else ""
+            if not name[:1].isalnum():  # such as */5 of a cron line
+                hint = "; put a text that begins with '*' in quotes"
             raise self._stop(at, f"'*{name}' refers to '&{name}', which is not complete before this place{hint}")
         target, size = self._anchors[name]
         node = self._add(target.value, at)
@@ -363,6 +365,8 @@ def _explained(error: Any, text: str) -> tuple[int, str]:
             return at, "a tab; indent with spaces"
         return at, f"a value may not begin with {character!r}; put it in quotes"
     if "scanning an alias" in context:
+        if re.match(r"\*[ ]+[0-9*]", text[began:]):
+            return began, "a text that begins with '*' must be in quotes as a whole"
         return began, "a bare '*' is an alias; write \"*\" in quotes"
     if "quoted scalar" in context and "end of stream" in problem:
         return began, "the quote that begins here is never closed"

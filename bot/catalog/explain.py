@@ -64,7 +64,11 @@ def explained(
             keys = _keys(_model_at(model, location[:-1]))
             key = str(location[-1])
             guess = nearest(key, keys)
-            yield source.problem(at.key_at, at.path, f"unknown key {quoted(key)}", allowed=keys, nearest=guess)
+            message = f"unknown key {quoted(key)}"
+            if at.value is None and not source.text[at.key_at :].lstrip("\"'").startswith((f"{key}:", f"{key} :")):
+                # In { a: 1,2 } the comma ends the value; such a key was meant to be the rest of one.
+                message += "; if it belongs to the value before the comma, put that value in quotes"
+            yield source.problem(at.key_at, at.path, message, allowed=keys, nearest=guess)
         elif isinstance(context.get("error"), BadValue):
             bad: BadValue = context["error"]
             yield source.problem(_value_at(at), at.path, bad.message, allowed=bad.allowed, nearest=bad.nearest)

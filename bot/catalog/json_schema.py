@@ -63,6 +63,7 @@ def json_schema(providers: Providers) -> Schema:
     definitions["RoleBlock"]["anyOf"] = [
         {"required": [key], "properties": {key: {"minItems": 1}}} for key in ("allow", "deny")
     ]
+    definitions["WindowBlock"]["oneOf"] = [{"required": [key]} for key in ("allow", "deny")]
     schema["allOf"] = [_needed(key) for key in ("target", "images")]
     schema["title"] = "Deployment Architect: the catalog"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -13,15 +13,17 @@ from bot.catalog.checks import crosschecked
 from bot.catalog.document import MAX_BYTES, Node, compose, decoded, merged
 from bot.catalog.explain import explained
 from bot.catalog.options import OptionsChecker, Providers
+from bot.catalog.places import Places
+from bot.catalog.policies import possible
 from bot.catalog.problems import CatalogError, Problem
 from bot.catalog.schema import CatalogFile, DefaultsBlock
-from bot.domain.catalog import Catalog, Environment, HealthCheck, Service
+from bot.domain.catalog import Catalog, HealthCheck, Service
 from bot.domain.ids import EnvironmentName, ServiceName
 from bot.domain.policy.access import Action, Effect, Rule
 
 if TYPE_CHECKING:
-    from bot.catalog.schema import HealthBlock, RuleBlock
-    from bot.domain.catalog import ProviderRef
+    from bot.catalog.schema import AllowBlock, DenyBlock, HealthBlock
+    from bot.domain.catalog import Environment, ProviderRef
 
 __all__ = ["Providers", "base_folder", "load", "parse", "read", "read_bytes", "revision_of"]
 
@@ -75,6 +77,12 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
     except ValidationError as error:
         problems += explained(error, CatalogFile, root, source)
     problems += crosschecked(root, source)
+    problems += possible(root, source)
+    environments: dict[EnvironmentName, Environment] = {}
+    if file is not None:
+        places = Places(file, root, source)
+        environments = places.environments()
+        problems += places.problems
 
     checker = OptionsChecker(providers, source, base_folder(name))
     targets: dict[str, dict[str, ProviderRef]] = {}
@@ -87,7 +95,7 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
     problems += checker.problems
     if problems or file is None:
         raise CatalogError(_distinct(problems))
-    return _catalog(file, revision_of(text), targets, images)
+    return _catalog(file, revision_of(text), environments, targets, images)
 
 
 def _entries(root: Node, key: str) -> dict[str, Node]:
@@ -140,17 +148,12 @@ def _distinct(problems: list[Problem]) -> list[Problem]:
 
 
 def _catalog(
-    file: CatalogFile, revision: str, targets: dict[str, dict[str, ProviderRef]], images: dict[str, ProviderRef]
+    file: CatalogFile,
+    revision: str,
+    environments: dict[EnvironmentName, Environment],
+    targets: dict[str, dict[str, ProviderRef]],
+    images: dict[str, ProviderRef],
 ) -> Catalog:
-    environments: dict[EnvironmentName, Environment] = {}
-    for key, place in file.environments.items():
-        environment = EnvironmentName(key)
-        environments[environment] = Environment(
-            name=environment,
-            description=place.description if place else "",
-            protected=bool(place and place.protected),
-            shared_lock=bool(place and place.lock == "environment"),
-        )
     services: dict[ServiceName, Service] = {}
     for key, block in file.services.items():
         service = ServiceName(key)
@@ -167,6 +170,8 @@ def _catalog(
         revision=revision,
         channel=file.channel,
         admin_channel=file.admin_channel,
+        security_channel=file.security_channel,
+        zone=file.zone,
         services=services,
         environments=environments,
         rules=tuple(_rules(file)),
@@ -193,7 +198,9 @@ def _rules(file: CatalogFile) -> list[Rule]:
     return rules
 
 
-def _rule(role: str, effect: Effect, users: frozenset[str], groups: frozenset[str], row: RuleBlock) -> Rule:
+def _rule(
+    role: str, effect: Effect, users: frozenset[str], groups: frozenset[str], row: AllowBlock | DenyBlock
+) -> Rule:
     return Rule(
         role=role,
         effect=effect,

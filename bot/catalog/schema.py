@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bot.catalog.problems import BadValue
+from bot.catalog.times import LongDuration, OptionalRule, OptionalZone, WindowName, Zone
 from bot.catalog.values import (
-    Actions,
+    AllowedActions,
     Channel,
+    DeniedActions,
     Description,
     Duration,
     FormatVersion,
@@ -17,8 +19,15 @@ from bot.catalog.values import (
     Members,
     Names,
     OptionalChannel,
+    OptionalEnvironment,
+    OptionalGroup,
     OptionalNames,
 )
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core.core_schema import CoreSchema
 
 
 class Block(BaseModel):
@@ -85,6 +94,60 @@ class DefaultsBlock(Block):
     deadline: Duration = Field(default=600.0, description="Time that a rollout may take.")
 
 
+class ApprovalBlock(Block):
+    """Who must say yes before a deployment begins."""
+
+    quorum: int = Field(default=1, ge=1, le=20, description="People who must say yes, beside whoever asked.")
+    group: OptionalGroup = Field(default=None, description="A user group of which one of them must be.")
+    fallback: OptionalGroup = Field(
+        default=None, description="The user group that is asked too when three quarters of the time are over."
+    )
+    expires: LongDuration = Field(default=1800.0, description="Time after which the request is void.")
+
+    @model_validator(mode="after")
+    def _falls_somewhere(self) -> ApprovalBlock:
+        if self.fallback is not None and self.fallback == self.group:
+            raise BadValue(f"'group' and 'fallback' are both {self.group}; leave 'fallback' out or name another group")
+        return self
+
+
+class _NeverNull:
+    """Keeps "null" out of the JSON Schema of what may only be left out."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        generated = handler(schema)
+        return next((one for one in generated.get("anyOf", []) if one != {"type": "null"}), generated)
+
+
+def _something(value: object) -> object:
+    if value is None:
+        raise BadValue("must be a mapping, not nothing; write {} for one person within 30 minutes, or leave it out")
+    return value
+
+
+class WindowBlock(Block):
+    """A time that recurs, within which deployments may begin, or may not."""
+
+    name: WindowName = Field(description="What people are told when it keeps them out.")
+    allow: OptionalRule = Field(
+        default=None, description="Cron or RRULE: when a time begins outside of which nothing may begin."
+    )
+    deny: OptionalRule = Field(
+        default=None, description="Cron or RRULE: when a time begins within which nothing may begin."
+    )
+    duration: LongDuration = Field(alias="for", description="How long it lasts from then on, in elapsed time.")
+    zone: OptionalZone = Field(default=None, description="Time zone of the rule; the catalog's if left out.")
+    services: Names = Field(default=["*"], description="Names or globs of services; all if left out.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> WindowBlock:
+        if self.allow is not None and self.deny is not None:
+            raise BadValue("'allow' and 'deny' are both there; make two windows of it")
+        if self.allow is None and self.deny is None:
+            raise BadValue("'allow' or 'deny' is missing: when it begins, such as \"0 9 * * 1-5\"")
+        return self
+
+
 class EnvironmentBlock(Block):
     """Where services run."""
 
@@ -94,22 +157,49 @@ class EnvironmentBlock(Block):
         default="service",
         description="What deploys one at a time: each service in it, or the whole environment.",
     )
+    after: OptionalEnvironment = Field(
+        default=None, description="Where a release must have succeeded before it may come here."
+    )
+    approval: Annotated[ApprovalBlock | None, BeforeValidator(_something), _NeverNull()] = Field(
+        default=None, description="Who must say yes first; nobody if left out."
+    )
+    queue: Literal["all", "newest"] = Field(
+        default="all",
+        description="What waits of one service: all go one after the other, or a newer one takes their place.",
+    )
+    windows: list[WindowBlock] = Field(default=[], description="When deployments may begin; at any time if left out.")
+    freeze_running: Literal["continue", "pause", "abort"] = Field(
+        default="continue", description="What a freeze does to a deployment that has changed something already."
+    )
 
 
 class RuleBlock(Block):
-    """Actions, and the services and environments that they are about."""
+    """Services and environments that actions are about."""
 
-    actions: Actions = Field(min_length=1, description='Actions, or "*" for all of them.')
     services: Names = Field(default=["*"], description="Names or globs of services; all if left out.")
     environments: Names = Field(default=["*"], description="Names or globs of environments; all if left out.")
+
+
+class AllowBlock(RuleBlock):
+    """Actions that are allowed, and the services and environments that they are about."""
+
+    actions: AllowedActions = Field(
+        description='Actions, or "*" for all except break_glass, override_freeze and configure, which must be named.'
+    )
+
+
+class DenyBlock(RuleBlock):
+    """Actions that are denied, and the services and environments that they are about."""
+
+    actions: DeniedActions = Field(description='Actions, or "*" for all of them without exception.')
 
 
 class RoleBlock(Block):
     """Some people and what they may do. Without a rule that allows it nobody may do anything."""
 
     members: Members = Field(min_length=1, description='User groups ("@handle" or S…) and people (U… or W…).')
-    allow: list[RuleBlock] = Field(default=[], description="What they may do.")
-    deny: list[RuleBlock] = Field(default=[], description="What they may not do, whatever another role allows.")
+    allow: list[AllowBlock] = Field(default=[], description="What they may do.")
+    deny: list[DenyBlock] = Field(default=[], description="What they may not do, whatever another role allows.")
 
     @model_validator(mode="after")
     def _says_something(self) -> RoleBlock:
@@ -124,6 +214,10 @@ class CatalogFile(Block):
     version: FormatVersion = Field(description="Version of this file's format.")
     channel: Channel = Field(description="Where deployments are told.")
     admin_channel: OptionalChannel = Field(default=None, description="Where operators are told what needs them.")
+    security_channel: OptionalChannel = Field(
+        default=None, description="Where it is told that somebody broke the glass; the admin channel if left out."
+    )
+    zone: Zone = Field(default="UTC", description="Time zone of times that nobody gave one.")
     environments: dict[str, EnvironmentBlock | None] = Field(min_length=1, description="Where services run.")
     defaults: DefaultsBlock | None = Field(default=None, description="What services share.")
     services: dict[str, ServiceBlock] = Field(min_length=1, description="What can be deployed.")

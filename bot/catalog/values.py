@@ -20,9 +20,10 @@ _DAY = 86_400.0
 _CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,20}")
 _MEMBER_ID = re.compile(r"[SUW][A-Z0-9]{2,20}")
 _HANDLE = re.compile(r"@[^\s@<>|,A-Z]{1,80}")
-IN_FORCE = (Action.DEPLOY, Action.ROLLBACK, Action.ABORT, Action.RESOLVE)
-"""What something asks for. A right to anything else would look like one and be none."""
-ACTIONS = sorted(action.value for action in IN_FORCE)
+ACTIONS = sorted(action.value for action in Action)
+_WRITTEN_OUT = frozenset({Action.BREAK_GLASS, Action.OVERRIDE_FREEZE, Action.CONFIGURE})
+"""What passes or changes the other rules: nobody is to have it by a star that was written before it existed."""
+STAR_ALLOWS = [action for action in ACTIONS if action not in _WRITTEN_OUT]
 _HEALTH_PATH = re.compile(r"/[!-~]{0,511}")
 
 #: Words of the command itself. Its words come in any order, so nothing that it names may be called like one of them.
@@ -93,6 +94,27 @@ def member(value: object) -> str:
     )
 
 
+def group(value: object) -> str:
+    """``@handle`` or ``S…`` of a user group; raises `BadValue`."""
+    if isinstance(value, str) and _is_member(value) and value[0] in "@S":
+        return value
+    guess: str | None = None
+    if isinstance(value, str):
+        guess = next((c for c in (f"@{value.lower().removeprefix('@')}",) if _is_member(c)), None)
+    person = isinstance(value, str) and _MEMBER_ID.fullmatch(value)
+    raise BadValue(
+        f'must be a user group ("@handle" or S…), not {"the person " if person else ""}{described(value)}',
+        nearest=None if person else guess,
+    )
+
+
+def environment_name(value: object) -> str:
+    """The name of an environment, which need not exist; raises `BadValue`."""
+    if isinstance(value, str):
+        return value
+    raise BadValue(f"must be the name of an environment, not {described(value)}")
+
+
 def _is_member(text: str) -> bool:
     return bool(_HANDLE.fullmatch(text) or _MEMBER_ID.fullmatch(text))
 
@@ -127,10 +149,17 @@ def names(value: object) -> object:
     return one_or_many(value)
 
 
-def actions(value: object) -> object:
-    """``"*"`` for all of them, one action, or a list; raises `BadValue`."""
-    if value == "*":
-        return ACTIONS
+def allowed_actions(value: object) -> object:
+    """``"*"`` for those that need not be written out, one action, or a list; raises `BadValue`."""
+    return STAR_ALLOWS if value == "*" else _actions(value)
+
+
+def denied_actions(value: object) -> object:
+    """``"*"`` for really all of them, one action, or a list; raises `BadValue`."""
+    return ACTIONS if value == "*" else _actions(value)
+
+
+def _actions(value: object) -> object:
     values = one_or_many(value)
     if not isinstance(values, list):
         raise BadValue(f"must be a list of actions, not {described(value)}", allowed=ACTIONS)
@@ -141,6 +170,8 @@ def action(value: object) -> str:
     """The name of an action; raises `BadValue` with the nearest."""
     if isinstance(value, str) and value in ACTIONS:
         return value
+    if value == "*":
+        raise BadValue('"*" stands alone, not in a list; for an action that it does not grant add another rule')
     guess = nearest(value, ACTIONS) if isinstance(value, str) else None
     raise BadValue(f"{described(value)} is no action", allowed=ACTIONS, nearest=guess)
 
@@ -177,10 +208,21 @@ Members = Annotated[
     BeforeValidator(one_or_many),
     _schema(oneOf=[_MEMBER_SCHEMA, {"type": "array", "items": _MEMBER_SCHEMA, "minItems": 1}]),
 ]
-Actions = Annotated[
-    list[Annotated[str, BeforeValidator(action)]],
-    BeforeValidator(actions),
-    _schema(oneOf=[{"enum": ["*", *ACTIONS]}, {"type": "array", "items": {"enum": ACTIONS}, "minItems": 1}]),
+_ACTIONS = _schema(oneOf=[{"enum": ["*", *ACTIONS]}, {"type": "array", "items": {"enum": ACTIONS}, "minItems": 1}])
+AllowedActions = Annotated[
+    list[Annotated[str, BeforeValidator(action)]], BeforeValidator(allowed_actions), Field(min_length=1), _ACTIONS
+]
+DeniedActions = Annotated[
+    list[Annotated[str, BeforeValidator(action)]], BeforeValidator(denied_actions), Field(min_length=1), _ACTIONS
+]
+#: May be left out, never empty.
+OptionalGroup = Annotated[
+    str | None,
+    BeforeValidator(group),
+    _schema(type="string", pattern=r"^(S[A-Z0-9]{2,20}|@[^\s@<>|,A-Z]{1,80})$", examples=["@release-managers"]),
+]
+OptionalEnvironment = Annotated[
+    str | None, BeforeValidator(environment_name), _schema(type="string", examples=["staging"])
 ]
 HealthPath = Annotated[
     str,

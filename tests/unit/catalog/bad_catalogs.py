@@ -61,7 +61,7 @@ CASES: list[tuple[str, str, str, str]] = [
         "rolls:",
         (
             "c.yaml:36:1: rolls: unknown key 'rolls'. Did you mean 'roles'? Allowed: admin_channel, channel, "
-            "defaults, environments, roles, services, version."
+            "defaults, environments, roles, security_channel, services, version, zone."
         ),
     ),
     (
@@ -88,7 +88,7 @@ CASES: list[tuple[str, str, str, str]] = [
         "    protect: true",
         (
             "c.yaml:8:5: environments.production.protect: unknown key 'protect'. Did you mean 'protected'? "
-            "Allowed: description, lock, protected."
+            "Allowed: after, approval, description, freeze_running, lock, protected, queue, windows."
         ),
     ),
     (
@@ -408,7 +408,8 @@ CASES: list[tuple[str, str, str, str]] = [
         "[deploy, rolback]",
         (
             "c.yaml:40:29: roles.deployer.allow[0].actions[1]: 'rolback' is no action. Did you mean 'rollback'? "
-            "Allowed: abort, deploy, resolve, rollback."
+            "Allowed: abort, approve, break_glass, configure, deploy, lock, override_freeze, resolve, rollback, "
+            "run_next, schedule, unlock."
         ),
     ),
     (

@@ -106,6 +106,36 @@ class Ledger:
         """Write new facts about a deployment whose phase stays."""
         return self.announce(await self.deployments.update(deployment_id, change))
 
+    async def amend_as(
+        self,
+        deployment_id: DeploymentId,
+        change: Callable[[Deployment], Deployment],
+        *,
+        kind: str,
+        actor: Actor,
+        at: datetime,
+        note: str = "",
+        door: Door | None = None,
+        rule: str = "",
+    ) -> Deployment:
+        """Write what a person changed about a deployment whose phase stays, with its event; ``change`` may refuse."""
+
+        def event(before: Deployment, after: Deployment) -> Event:
+            return Event(
+                deployment=after.id,
+                key=f"{kind}:{after.version}",
+                kind=kind,
+                actor=actor,
+                at=at,
+                before=before.phase,
+                after=after.phase,
+                note=note,
+                door=door,
+                rule=rule,
+            )
+
+        return self.announce(await self.deployments.update(deployment_id, change, event=event))
+
     async def add(
         self,
         deployment: Deployment,

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from bot.domain.actor import Actor
     from bot.domain.audit import Deed
     from bot.domain.policy.freeze import Freeze
 
@@ -28,10 +29,15 @@ class Freezes(Protocol):
         """Take a freeze away; it comes back as it was. Raises `NothingToDo` when it is not there any more."""
 
     async def current(self, *, at: datetime) -> Sequence[Freeze]:
-        """Every freeze that is not over at ``at``, the oldest first; also one that is yet to begin."""
+        """Every freeze that is not over at ``at``, the oldest first."""
 
     async def expire(self, *, at: datetime) -> Sequence[Freeze]:
         """Record the end of those whose time has passed; each comes back once, to whoever is to tell of it."""
+
+    async def ended(self, *, since: datetime) -> Sequence[tuple[Freeze, Actor | None]]:
+        """Those that ended at ``since`` or later, as they were, their ``until`` when that was, with who took them away
+        (None: their time passed). The first to end first.
+        """
 
     async def epoch(self) -> int:
         """Rises with every lock and freeze that is put, changed or taken away.

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from bot.domain.actor import Actor
     from bot.domain.audit import Deed
     from bot.domain.policy.lock import StickyLock
 
@@ -30,11 +31,19 @@ class Locks(Protocol):
     async def extend(self, lock_id: str, *, longer: timedelta, deed: Deed) -> StickyLock:
         """Record that a lock is needed for so much longer from now; raises `NothingToDo` when it is over."""
 
-    async def take_over(self, lock_id: str, *, deed: Deed) -> StickyLock:
-        """Make it the actor's, with their reason; raises `NothingToDo` when it is over."""
+    async def take_over(self, lock_id: str, *, deed: Deed, owner: Actor | None = None) -> StickyLock:
+        """Make it the actor's, with their reason; raises `NothingToDo` when it is over.
+
+        With ``owner``, only while it is theirs; raises `SomebodyWasFaster` when it is somebody else's by now.
+        """
 
     async def current(self, *, at: datetime) -> Sequence[StickyLock]:
         """Every lock that is not over at ``at``, the oldest first."""
 
     async def expire(self, *, at: datetime) -> Sequence[StickyLock]:
         """Record the end of those whose time has passed; each comes back once, to whoever is to tell its owner."""
+
+    async def ended(self, *, since: datetime) -> Sequence[tuple[StickyLock, Actor | None]]:
+        """Those that ended at ``since`` or later, as they were, their ``until`` when that was, with who took them away
+        (None: their time passed). The first to end first.
+        """

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from bot.domain.actor import Actor
     from bot.store.engine import Database
 
 _OPEN = freezes.c.ended_at.is_(None)
@@ -95,7 +96,7 @@ class StoredFreezes:
         return await self._database.write(work)
 
     async def current(self, *, at: datetime) -> Sequence[Freeze]:
-        """Every freeze that is not over at ``at``, the oldest first; also one that is yet to begin."""
+        """Every freeze that is not over at ``at``, the oldest first."""
 
         async def look(connection: AsyncConnection) -> list[Freeze]:
             return [_freeze(row) for row in (await connection.execute(open_freezes(at))).mappings()]
@@ -114,6 +115,19 @@ class StoredFreezes:
             return found
 
         return await self._database.write(work)
+
+    async def ended(self, *, since: datetime) -> Sequence[tuple[Freeze, Actor | None]]:
+        """Those that ended at ``since`` or later, each with who took it away; see the port."""
+        statement = select(freezes).where(freezes.c.ended_at >= since).order_by(freezes.c.ended_at, freezes.c.id)
+
+        async def look(connection: AsyncConnection) -> list[tuple[Freeze, Actor | None]]:
+            found = []
+            for row in (await connection.execute(statement)).mappings():
+                by = _body(row).get("ended_by")
+                found.append((_freeze(row).lifted(row["ended_at"]), None if by is None else actor_in(by)))
+            return found
+
+        return await self._database.read(look)
 
     async def epoch(self) -> int:
         """Rises with every lock and freeze that is put, changed or taken away."""

@@ -88,11 +88,17 @@ class StoredLocks:
         """Record that a lock is needed for so much longer from now."""
         return await self._change(lock_id, "extended", lambda lock: lock.kept(deed.at, longer), deed)
 
-    async def take_over(self, lock_id: str, *, deed: Deed) -> StickyLock:
-        """Make it the actor's, with their reason."""
-        return await self._change(
-            lock_id, "taken_over", lambda lock: lock.taken_over(deed.actor, deed.reason, deed.at), deed
-        )
+    async def take_over(self, lock_id: str, *, deed: Deed, owner: Actor | None = None) -> StickyLock:
+        """Make it the actor's, with their reason; see the port."""
+
+        def change(lock: StickyLock) -> StickyLock:
+            taken = lock.taken_over(deed.actor, deed.reason, deed.at)
+            # Already as it is to be: ours, should the connection have broken while it was written.
+            if taken != lock and owner is not None and not lock.owner.same_as(owner):
+                raise SomebodyWasFaster(f"{lock.owner.name} has taken that lock over meanwhile: {lock.reason}.")
+            return taken
+
+        return await self._change(lock_id, "taken_over", change, deed)
 
     async def current(self, *, at: datetime) -> Sequence[StickyLock]:
         """Every lock that is not over at ``at``, the oldest first."""
@@ -111,6 +117,16 @@ class StoredLocks:
             return [lock for lock, _ in acts]
 
         return await self._database.write(work)
+
+    async def ended(self, *, since: datetime) -> Sequence[tuple[StickyLock, Actor | None]]:
+        """Those that ended at ``since`` or later, each with who took it away; see the port."""
+        statement = select(locks).where(locks.c.ended_at >= since).order_by(locks.c.ended_at, locks.c.id)
+
+        async def look(connection: AsyncConnection) -> list[tuple[StickyLock, Actor | None]]:
+            rows = (await connection.execute(statement)).mappings()
+            return [(_lock(row).lifted(row["ended_at"]), _ended_by(row)) for row in rows]
+
+        return await self._database.read(look)
 
     async def _change(
         self, lock_id: str, act: str, change: Callable[[StickyLock], StickyLock], deed: Deed
@@ -181,6 +197,7 @@ def _row(lock: StickyLock) -> dict[str, Any]:
                 "hard": lock.hard,
                 "incident": lock.incident,
                 "kept_until": instant_out(lock.kept_until) if lock.kept_until else None,
+                "taken_from": actor_out(lock.taken_from) if lock.taken_from else None,
             }
         ),
     }
@@ -188,7 +205,7 @@ def _row(lock: StickyLock) -> dict[str, Any]:
 
 def _lock(row: RowMapping) -> StickyLock:
     body = _body(row)
-    kept_until = body.get("kept_until")
+    kept_until, taken_from = body.get("kept_until"), body.get("taken_from")
     return StickyLock(
         id=row["id"],
         scope=scope_of(row["scope"]),
@@ -202,6 +219,7 @@ def _lock(row: RowMapping) -> StickyLock:
         hard=body.get("hard", False),
         incident=body.get("incident"),
         kept_until=None if kept_until is None else instant_in(kept_until),
+        taken_from=None if taken_from is None else actor_in(taken_from),
     )
 
 

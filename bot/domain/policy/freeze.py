@@ -37,8 +37,12 @@ class Freeze:
     """When it ends by itself; None means when somebody lifts it."""
 
     def active(self, at: datetime) -> bool:
-        """Whether it holds at ``at``: from its first instant on, and no longer at its last."""
-        return self.at <= at and (self.until is None or at < self.until)
+        """Whether it holds at ``at``: as soon as it is there, and no longer at its last instant.
+
+        Never asks whether ``self.at`` has come: that was read from the clock of whoever put it, and to one whose clock
+        is behind, a freeze that was confirmed would not count yet.
+        """
+        return self.until is None or at < self.until
 
     def lifted(self, at: datetime) -> Freeze:
         """The freeze as over from ``at`` on; one that was over before stays so."""

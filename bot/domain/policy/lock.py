@@ -59,10 +59,14 @@ class StickyLock:
     """Put by the bot after a rollback."""
     kept_until: datetime | None = None
     """Until when its owner has said that it is needed."""
+    taken_from: Actor | None = None
+    """Whose it was before its owner took it over: they are to be told."""
 
     def active(self, at: datetime) -> bool:
-        """Whether it holds at ``at``: from its first instant on, and no longer at its last."""
-        return self.at <= at and (self.until is None or at < self.until)
+        """Whether it holds at ``at``: as soon as it is there, whatever the clock of who put it said, and no longer at
+        its last instant.
+        """
+        return self.until is None or at < self.until
 
     @property
     def nags_at(self) -> datetime:
@@ -79,7 +83,8 @@ class StickyLock:
 
     def taken_over(self, by: Actor, reason: str, at: datetime) -> StickyLock:
         """The lock with another owner and reason; it ends when it would have."""
-        return replace(self, owner=by, reason=reason, at=at, kept_until=None)
+        before = self.taken_from if self.owner.same_as(by) else self.owner
+        return replace(self, owner=by, reason=reason, at=at, kept_until=None, taken_from=before)
 
     @property
     def sentence(self) -> str:

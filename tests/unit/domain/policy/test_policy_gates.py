@@ -261,13 +261,18 @@ def test_a_freeze_covers_its_scope_while_it_lasts() -> None:
     line = replace(FREEZE, id="f3", scope=EVERYTHING)
     elsewhere = replace(FREEZE, id="f4", scope=Scope(service=PAYMENTS))
     over = replace(FREEZE, id="f5", until=NOW)
-    later = replace(FREEZE, id="f6", at=NOW + MINUTE)
-    found = covering([ends, FREEZE, line, elsewhere, over, later], CHECKOUT, PRODUCTION, NOW)
+    found = covering([ends, FREEZE, line, elsewhere, over], CHECKOUT, PRODUCTION, NOW)
     assert [freeze.id for freeze in found] == ["f3", "f1", "f2"]
     assert ends_at(found) is None
     assert ends_at([ends, over]) == NOW + HOUR
     assert ends_at([]) is None
     assert line.sentence == "Everything is frozen by Grace: the fair"
+
+
+def test_defect_a_freeze_of_a_replica_whose_clock_runs_ahead_did_not_count_yet() -> None:
+    ahead = replace(FREEZE, at=NOW + MINUTE)
+    assert covering([ahead], CHECKOUT, PRODUCTION, NOW) == (ahead,)
+    assert result_of("freeze", replace(GOOD, freezes=(ahead,))).verdict is Verdict.BLOCK
 
 
 def test_a_freeze_holds_from_its_very_instant_and_is_lifted_at_once() -> None:

@@ -46,12 +46,16 @@ def test_scopes_have_words_and_one_order() -> None:
             scope_of(text)
 
 
-def test_a_lock_holds_from_its_first_instant_to_before_its_last() -> None:
+def test_a_lock_holds_to_before_its_last_instant() -> None:
     ends = replace(LOCK, until=NOW + HOUR)
-    assert [ends.active(NOW + n * MINUTE) for n in (-1, 0, 59, 60)] == [False, True, True, False]
+    assert [ends.active(NOW + n * MINUTE) for n in (0, 59, 60)] == [True, True, False]
     assert LOCK.active(NOW + 9999 * HOUR)
     assert not LOCK.lifted(NOW + MINUTE).active(NOW + MINUTE)
     assert ends.lifted(NOW + 2 * HOUR) == ends
+
+
+def test_defect_a_lock_of_a_replica_whose_clock_runs_ahead_let_others_through() -> None:
+    assert covering([replace(LOCK, at=NOW + MINUTE)], CHECKOUT, PRODUCTION, NOW)
 
 
 def test_only_what_covers_the_change_counts_blocks_first() -> None:
@@ -127,6 +131,8 @@ def test_an_owner_is_asked_at_half_time_or_after_three_hours_and_can_keep_it() -
 def test_a_lock_that_is_taken_over_has_another_owner_and_the_same_end() -> None:
     taken = replace(LOCK, until=NOW + HOUR, kept_until=NOW).taken_over(ADA, "on call", NOW + MINUTE)
     assert (taken.owner, taken.reason, taken.at, taken.until) == (ADA, "on call", NOW + MINUTE, NOW + HOUR)
+    assert taken.taken_from == GRACE
+    assert taken.taken_over(ADA, "on call", NOW + MINUTE) == taken
     assert decide([taken], ADA).allowed
     assert not decide([taken], GRACE).allowed
 

@@ -24,6 +24,9 @@ FARTHEST = timedelta(days=366)
 
 _EXAMPLES = ("18:00", "tomorrow 9:00", "in 30m")
 _HINT = "Write 18:00, tomorrow 9:00, 2026-12-01 18:00 Europe/Paris, in 30m or next-window."
+_DURATION_HINT = "Write 30m, 2h, 1h30m or 1d."
+_UNTIL_EXAMPLES = ("2h", "18:00", "tomorrow 9:00")
+_UNTIL_HINT = "Write how long, such as 2h, or until when: 18:00, tomorrow 9:00, 2026-12-01 18:00 Europe/Paris."
 _QUOTED = 40
 _LONGEST = 80
 
@@ -107,9 +110,10 @@ def read_duration(text: str) -> timedelta:
         total += int(piece[1]) * _UNITS[piece[2]]
         end = piece.end()
     if not end or typed[end:].strip():
-        raise _refused(text, f"{_show(text)} is no length of time.", hint="Write 30m, 2h, 1h30m or 1d.")
+        raise _refused(text, f"{_show(text)} is no length of time.", hint=_DURATION_HINT)
     if not 0 < total <= FARTHEST.total_seconds():
-        raise _refused(text, f"{_show(text)} must be more than nothing and at most {FARTHEST.days} days.")
+        message = f"{_show(text)} must be more than nothing and at most {FARTHEST.days} days."
+        raise _refused(text, message, hint=_DURATION_HINT)
     return timedelta(seconds=total)
 
 
@@ -121,23 +125,70 @@ def parse_when(text: str, *, now: datetime, zone: tzinfo, next_window: datetime 
     environment is open next (now, if it is open); None if it will not open.
     Raises `BadCommand` for what cannot be read, is over, does not exist, exists twice, or is more than a year away.
     """
-    typed = " ".join(text.split()).removeprefix("at ").strip()
-    lowered = typed.casefold()
     now = in_utc(now)
-    if not typed or len(typed) > _LONGEST:
-        raise _unreadable(text)
-    if lowered in {"next-window", "next window"}:
+    said = _said(text)
+    if said is None:
         if next_window is None:
             raise _refused(text, "No window opens there that one could wait for.", hint="Say a time instead.")
         return max(in_utc(next_window), now)
+    return _instant(said, now, zone, text)
+
+
+def check_when(text: str) -> None:
+    """Raise the `BadCommand` that `parse_when` would raise for ``text`` at any time and in any zone."""
+    _said(text)
+
+
+def parse_until(text: str, *, now: datetime, zone: tzinfo) -> datetime:
+    """The instant, in UTC, at which something ends: after ``2h``, or at any time that `parse_when` reads.
+
+    Raises `BadCommand` as `parse_when` does; ``next-window`` is refused, because what ends is not what waits.
+    """
+    return _instant(_said_until(text), in_utc(now), zone, text)
+
+
+def check_until(text: str) -> None:
+    """Raise the `BadCommand` that `parse_until` would raise for ``text`` at any time and in any zone."""
+    _said_until(text)
+
+
+def _said(text: str) -> _Spoken | timedelta | None:
+    """What ``text`` says whatever time it is: a time, how long from now, or None for the next window."""
+    typed = " ".join(text.split()).removeprefix("at ").strip()
+    lowered = typed.casefold()
+    if not typed or len(typed) > _LONGEST:
+        raise _unreadable(text)
+    if lowered in {"next-window", "next window"}:
+        return None
     if lowered.startswith("in "):
-        return now + read_duration(typed[3:])
+        return read_duration(typed[3:])
     if lowered == "now":
         raise _refused(text, "Without a time it starts as soon as it can.", hint="Leave the time out.")
-    spoken = _read(typed, text)
-    instant = _resolve(spoken, now, zone, text)
+    return _read(typed, text)
+
+
+def _said_until(text: str) -> _Spoken | timedelta:
+    typed = " ".join(text.split())
+    piece = _PIECE.match(typed.casefold())
+    if piece and piece[2] in _UNITS:
+        return read_duration(typed)
+    try:
+        said = None if typed.casefold() == "now" else _said(typed)
+    except BadCommand as refusal:
+        if refusal.suggestions != _EXAMPLES:
+            raise
+        raise _refused(text, refusal.message, _UNTIL_EXAMPLES, hint=_UNTIL_HINT) from None
+    if said is None:
+        raise _refused(text, f"{_show(text)} is no time at which this could end.", _UNTIL_EXAMPLES, hint=_UNTIL_HINT)
+    return said
+
+
+def _instant(said: _Spoken | timedelta, now: datetime, zone: tzinfo, text: str) -> datetime:
+    if isinstance(said, timedelta):
+        return now + said
+    instant = _resolve(said, now, zone, text)
     if instant - now > FARTHEST:
-        raise _refused(text, f"{_show(text)} is more than {FARTHEST.days} days away.")
+        raise _refused(text, f"{_show(text)} is more than {FARTHEST.days} days away.", hint="Say a nearer time.")
     return instant
 
 
@@ -174,6 +225,9 @@ def _read(typed: str, text: str) -> _Spoken:
             zone = _zone_of(word, typed, text)
         else:
             raise _unreadable(text)
+    if at is None and day is not None:
+        better = f"{_harmless(typed)} 9:00"
+        raise _refused(text, f"{_show(text)} says no time of day.", (better,), hint=f"Write {better}, for example.")
     if at is None:
         raise _unreadable(text)
     return _Spoken(at=at, day=day or "today", dated=day is not None, offset=offset, zone=zone)
@@ -263,7 +317,7 @@ def _zone_of(word: str, typed: str, text: str) -> ZoneInfo:
         raise _unreadable(text)
     near = zones_like(word)
     hint = f"Did you mean {' or '.join(near)}?" if near else "Write a place, such as Europe/Paris, or UTC."
-    better = [typed.replace(word, name) for name in near]
+    better = [_harmless(typed.replace(word, name)) for name in near]
     raise _refused(text, f"There is no time zone {_show(word)}.", better, hint=hint)
 
 
@@ -271,7 +325,7 @@ def _refuse_twelve_hours(typed: str, text: str) -> None:
     match = _TWELVE_HOURS.search(typed.casefold())
     if match and 1 <= int(match[1]) <= 12:
         hour = int(match[1]) % 12 + (12 if match[3] == "p" else 0)
-        better = f"{typed[: match.start()]}{hour:02}:{match[2] or '00'}{typed[match.end() :]}"
+        better = _harmless(f"{typed[: match.start()]}{hour:02}:{match[2] or '00'}{typed[match.end() :]}")
         raise _refused(text, f"{_show(text)} is not read: hours go from 0 to 23.", (better,), hint=f"Write {better}.")
 
 
@@ -289,12 +343,16 @@ def _unreadable(text: str) -> BadCommand:
 
 
 def _refused(text: str, message: str, suggestions: Sequence[str] = (), *, hint: str | None = None) -> BadCommand:
-    return BadCommand(message, token=_clip(text), suggestions=suggestions, hint=hint)
+    return BadCommand(message, token=_clip(text), suggestions=suggestions, hint=hint or _HINT)
 
 
 # Like the grammar's own quoting, which cannot be imported: the grammar reads times with this module.
+def _harmless(text: str) -> str:
+    return text.translate(_HARMLESS)
+
+
 def _clip(text: str) -> str:
-    line = text.translate(_HARMLESS)
+    line = _harmless(text)
     return line if len(line) <= _QUOTED else line[: _QUOTED - 1] + "…"
 
 

@@ -142,7 +142,7 @@ def test_an_offset_that_the_zone_has_not_is_refused() -> None:
         ("", "no time that can be read", "18:00"),
         ("soon", "no time that can be read", "18:00"),
         ("18", "no time that can be read", "18:00"),
-        ("2026-12-01", "no time that can be read", "18:00"),
+        ("2026-12-01", "says no time of day", "2026-12-01 9:00"),
         ("01/12/2026 18:00", "no time that can be read", "18:00"),
         ("19:00 20:00", "no time that can be read", "18:00"),
         ("tomorrow tomorrow 9:00", "no time that can be read", "18:00"),

@@ -44,8 +44,6 @@ class ActionId(StrEnum):
     WAIT = "order.wait"
     #: Opens a form that asks for the reason.
     ASK_OVERRIDE = "override.ask"
-    #: Opens a form that asks for the reason and the name of the service.
-    BREAK_GLASS = "override.break_glass"
     AGREE = "override.agree"
     REVIEW = "override.review"
 
@@ -60,7 +58,7 @@ class ActionId(StrEnum):
     @property
     def carries(self) -> type[ButtonValue | OrderValue | IdValue]:
         """What the ``value`` of this button is read with."""
-        if self in {ActionId.WAIT, ActionId.ASK_OVERRIDE, ActionId.BREAK_GLASS}:
+        if self in {ActionId.WAIT, ActionId.ASK_OVERRIDE}:
             return OrderValue
         return ButtonValue if self.startswith("deployment.") else IdValue
 

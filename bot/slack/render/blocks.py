@@ -13,7 +13,7 @@ from bot.slack.render.text import plain as cut_plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.slack.names import ButtonValue
+    from bot.slack.names import ButtonValue, IdValue, OrderValue
 
 Block = limits.Block
 
@@ -33,9 +33,12 @@ def header(text: str) -> Block:
     return {"type": "header", "text": plain(cut_plain(text, limits.HEADER))}
 
 
-def section(text: str) -> Block:
-    """A paragraph."""
-    return {"type": "section", "text": mrkdwn(text)}
+def section(text: str, beside: dict[str, Any] | None = None) -> Block:
+    """A paragraph, with a button beside it."""
+    block: Block = {"type": "section", "text": mrkdwn(text)}
+    if beside:
+        block["accessory"] = beside
+    return block
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> Block:
@@ -78,7 +81,7 @@ def button(
     label: str,
     *,
     action_id: str,
-    value: ButtonValue,
+    value: ButtonValue | OrderValue | IdValue,
     spoken: str,
     style: str | None = None,
     ask: dict[str, Any] | None = None,

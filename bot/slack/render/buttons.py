@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.lifecycle import WAITING, Phase
-from bot.slack.names import ActionId, ButtonValue
+from bot.domain.policy.approval import TallyState
+from bot.slack.names import SUBJECT_DIGITS, ActionId, ButtonValue
 from bot.slack.render import blocks as b
 from bot.slack.render.text import duration, instant_plain, name_plain, plain
 
@@ -22,7 +23,7 @@ def buttons(view: DeploymentView) -> list[dict[str, Any]]:
     """What can be pressed now, the most likely first; empty while a person's word is being obeyed."""
     if view.deployment.request:
         return []
-    row = []
+    row = [*votes(view), *start(view)]
     if view.needs_decision:
         row += [_retry(view), _mark_succeeded(view)]
         if view.deployment.previous is not None:
@@ -32,6 +33,78 @@ def buttons(view: DeploymentView) -> list[dict[str, Any]]:
     if view.can_roll_back:
         row.append(_roll_back(view))
     return row
+
+
+def votes(view: DeploymentView) -> list[dict[str, Any]]:
+    """*Approve* and *Reject*, for exactly what the view shows; empty when nobody is asked now."""
+    approval, deployment = view.approval, view.deployment
+    pending = approval is not None and approval.tally.state is TallyState.PENDING
+    if approval is None or not pending or deployment.phase is not Phase.AWAITING_APPROVAL:
+        return []
+    value = ButtonValue(deployment.id, deployment.version, approval.subject[:SUBJECT_DIGITS])
+    version, place = plain(deployment.release.version, 40), _place(deployment)
+    return [
+        b.button(
+            "Approve",
+            action_id=ActionId.APPROVE,
+            value=value,
+            spoken=f"Approve {version} of {place}",
+            style="primary",
+            ask=b.confirm(
+                f"Approve #{deployment.number}: {place}?",
+                f"{_care(view)}{_change(view)} It is approved exactly as it is planned now; a change of it makes your "
+                "approval void.",
+                yes="Approve",
+                no="Not now",
+                danger=view.protected,
+            ),
+        ),
+        b.button("Reject", action_id=ActionId.REJECT, value=value, spoken=f"Reject {version} of {place}"),
+    ]
+
+
+def start(view: DeploymentView) -> list[dict[str, Any]]:
+    """*Start*, where a held deployment does not go on by itself."""
+    deployment = view.deployment
+    if deployment.phase is not Phase.HELD or deployment.hold is None or deployment.hold.resumes:
+        return []
+    return [start_one(deployment, protected=view.protected)]
+
+
+def start_one(deployment: Deployment, *, protected: bool, label: str = "Start") -> dict[str, Any]:
+    """*Start* for a deployment that is held."""
+    version, place = plain(deployment.release.version, 40), _place(deployment)
+    care = f"{plain(deployment.environment, 40)} is protected. " if protected else ""
+    return b.button(
+        label,
+        action_id=ActionId.START,
+        value=_value(deployment),
+        spoken=f"Start {version} of {place}",
+        style="primary",
+        ask=b.confirm(
+            f"Start #{deployment.number}: {place}?",
+            f"{care}Every gate is asked again. If all of them let it through, {version} goes on to {place}.",
+            yes="Start",
+            no="Not now",
+            danger=False,
+        ),
+    )
+
+
+def abort(view: DeploymentView) -> list[dict[str, Any]]:
+    """*Abort*, where it would be obeyed."""
+    return [_abort(view)] if view.can_abort and not view.deployment.request else []
+
+
+def _change(view: DeploymentView) -> str:
+    """``checkout in production changes from v1.1 to v1.2 (76312e327631).``"""
+    deployment = view.deployment
+    version = f"{plain(deployment.release.version, 40)} ({plain(deployment.release.short_digest, 12)})"
+    plan = deployment.plan.current.release if deployment.plan and deployment.plan.current else None
+    before = plan or (view.forecast.current if view.forecast else None)
+    if before is None or before.same_as(deployment.release):
+        return f"{_place(deployment)} gets {version}."
+    return f"{_place(deployment)} changes from {plain(before.version, 40)} to {version}."
 
 
 def _place(deployment: Deployment) -> str:
@@ -50,7 +123,8 @@ def _abort(view: DeploymentView) -> dict[str, Any]:
     deployment = view.deployment
     version, place = plain(deployment.release.version, 40), _place(deployment)
     if deployment.phase in WAITING:
-        effect = f"#{deployment.number} leaves the queue. Nothing has been changed yet, and nothing will be."
+        leaves = "leaves the queue" if deployment.phase is Phase.QUEUED else "ends here"
+        effect = f"#{deployment.number} {leaves}. Nothing has been changed yet, and nothing will be."
     else:
         stops = (
             "" if deployment.phase is Phase.NEEDS_ATTENTION else f"#{deployment.number} stops at the next safe point. "

@@ -103,6 +103,7 @@ def _fit_block(block: Block) -> None:
             _fit_text(block.get("text"), HEADER)
         case "section":
             _fit_text(block.get("text"), SECTION)
+            _fit_element(block.get("accessory", {}))
             if "fields" in block:
                 block["fields"] = block["fields"][:FIELDS]
                 for entry in block["fields"]:

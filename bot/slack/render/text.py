@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bot.domain.actor import ActorKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from bot.domain.actor import Actor
@@ -25,6 +26,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u20
 _EMOJI_NAME = re.compile(r":([\w+'-]{1,100})(?=:)")
 _EMOJI_NUMBERS = frozenset({"100", "1234"})
 _PERSON_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
+_GROUP_ID = re.compile(r"S[A-Z0-9]{2,20}")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -115,6 +117,31 @@ def name_plain(actor: Actor, limit: int = 40) -> str:
     return plain(actor.name or actor.id, limit)
 
 
+def person_of(user: str) -> str:
+    """A mention of the person with that id; only for those who must know."""
+    return f"<@{user}>" if _PERSON_ID.fullmatch(user) else escape(user, 80)
+
+
+def group(named: str) -> str:
+    """A mention of a user group, which tells everybody in it; its handle where the catalog has no id of it."""
+    named = named.removeprefix("@")
+    return f"<!subteam^{named}>" if _GROUP_ID.fullmatch(named) else f"@{escape(named, 80)}"
+
+
+def group_name(named: str) -> str:
+    """A user group for mrkdwn, which pings nobody. An id is nothing that people could read."""
+    named = named.removeprefix("@")
+    return "the approvers' group" if _GROUP_ID.fullmatch(named) else f"@{escape(named, 80)}"
+
+
+def listed(entries: Sequence[str], *, most: int = 5) -> str:
+    """``a``, ``a and b``, ``a, b and c``; of many the first ``most`` and how many more there are."""
+    shown = list(entries[:most])
+    if len(entries) > most:
+        shown.append(f"{len(entries) - most} more")
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
 def doer(actor: Actor) -> str:
     """Who brought something about, for mrkdwn; what the bot brought about is what it found."""
     return f"by {name(actor)}" if actor.kind is ActorKind.PERSON else "found running"
@@ -123,6 +150,16 @@ def doer(actor: Actor) -> str:
 def count(number: int, noun: str) -> str:
     """``1 instance``, ``2 instances``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def clause(text: str, limit: int = 300) -> str:
+    """A foreign sentence for the middle of another: escaped and without its full stop."""
+    return escape(text, limit).rstrip(". ")
+
+
+def inner(text: str) -> str:
+    """``text``, which is a clause of ours, as it stands after a colon: its first letter small."""
+    return text[:1].lower() + text[1:]
 
 
 def sentence(text: str) -> str:

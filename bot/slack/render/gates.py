@@ -1,0 +1,180 @@
+"""What stands between a request and its beginning, in lines: gates, approval, a hold, a time, exceptions.
+
+Each line is mrkdwn with a symbol, a word and the reason. Pure, without a clock: instants are shown on the reader's.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from bot.domain.actor import ActorKind
+from bot.domain.lifecycle import WAITING, Phase
+from bot.domain.policy.approval import TallyState
+from bot.domain.policy.gates import Verdict
+from bot.domain.policy.override import OverrideKind
+from bot.slack.render.text import clause, escape, group_name, inner, instant, listed, name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from bot.domain.deployment import Hold
+    from bot.domain.policy.gates import GateResult
+    from bot.domain.policy.override import Override
+    from bot.domain.policy.window import WindowDecision
+    from bot.domain.view import ApprovalView, DeploymentView
+
+_TITLES = {
+    "access": "Right to deploy",
+    "order": "Promotion order",
+    "artifact": "Artifact",
+    "lock": "Lock",
+    "freeze": "Freeze",
+    "window": "Window",
+    "approval": "Approval",
+}
+_VERDICTS = {
+    Verdict.PASS: ("✓", "Passed"),
+    Verdict.WARN: ("!", "Warning"),
+    Verdict.BLOCK: ("✗", "Stops it"),
+    Verdict.UNKNOWN: ("?", "Unknown"),
+}
+_ALWAYS_TOLD = frozenset({"order"})
+"""Gates that people want to read of although they let it through."""
+_NOTHING_BEFORE = "Nothing has to come before"
+
+
+def gate_title(gate: str) -> str:
+    """The gate as people call it; other systems bring gates of their own."""
+    return _TITLES.get(gate) or escape(gate, 60).capitalize()
+
+
+def gate_line(result: GateResult) -> str:
+    """``✗ *Window* – Stops it: … · opens tomorrow 9:00``."""
+    symbol, word = _VERDICTS[result.verdict]
+    line = f"{symbol} *{gate_title(result.name)}* – {word}: {clause(result.sentence)}"
+    return line + (f" · {ends(result.name, result.until)}" if result.until and result.verdict.stops else "")
+
+
+def gate_lines(results: Iterable[GateResult], *, approval: bool = True) -> list[str]:
+    """A line for each gate that warns or stops, and for the promotion order in any case."""
+    return [gate_line(result) for result in results if _told(result) and (approval or result.name != "approval")]
+
+
+def ends(gate: str, until: datetime | None) -> str:
+    """``until …`` or, for a window, ``opens …``; what ends by a person's hand says so."""
+    if until is None:
+        return "until somebody ends it"
+    return f"{'opens' if gate == 'window' else 'until'} {instant(until)}"
+
+
+def missing(approval: ApprovalView) -> str:
+    """``0 of 1: one of @release-managers must approve it``."""
+    tally = approval.tally
+    said = clause(tally.sentence)
+    for named in (approval.rule.group, approval.rule.fallback):
+        if named:
+            said = said.replace(f"@{escape(named.removeprefix('@'), 80)}", group_name(named))
+    if tally.have == 0:
+        said = said.replace("One more person of ", "One of ").replace("One more person", "One person")
+        said = said.replace(" more people", " people")
+    return f"{tally.have} of {tally.need}: {inner(said)}"
+
+
+def approvers(view: DeploymentView) -> str:
+    """Who approved it, for mrkdwn; empty when nobody did.
+
+    Once it has begun its timeline tells it too: a configuration that changed since takes nothing back.
+    """
+    approval, timeline = view.approval, view.deployment.timeline
+    if approval and approval.tally.approved:
+        return listed([name(actor) for actor in approval.tally.by])
+    if view.deployment.phase in WAITING:
+        return ""
+    went_on = [after for before, after in pairwise(timeline) if before.phase is Phase.AWAITING_APPROVAL]
+    if went_on and went_on[-1].phase in WAITING and went_on[-1].actor.kind is ActorKind.PERSON:
+        return name(went_on[-1].actor)
+    return ""
+
+
+def approval_line(view: DeploymentView) -> str:
+    """How far the approval has come; empty where nobody is asked."""
+    approval = view.approval
+    if approval is None:
+        return ""
+    tally = approval.tally
+    if tally.state is TallyState.APPROVED:
+        return f"✓ *Approval* – approved by {approvers(view)}"
+    if tally.state is TallyState.REJECTED:
+        return f"✗ *Approval* – {clause(tally.sentence, 500)}"
+    if view.deployment.phase not in WAITING:
+        return ""
+    return f"○ *Approval* – {missing(approval)} · expires {instant(approval.expires_at)}"
+
+
+def void_line(view: DeploymentView) -> str:
+    """That what somebody said does not count any more; it must not vanish without a word."""
+    approval = view.approval
+    if approval is None or not approval.void or view.deployment.phase not in WAITING or approval.tally.approved:
+        return ""
+    return f"! *Does not count* – {clause(approval.void)}. It must be approved as it is now."
+
+
+def hold_parts(hold: Hold) -> list[str]:
+    """Why it is held, until when, and what makes it go on."""
+    parts = [f"{gate_title(hold.gate)}: {clause(hold.sentence, 500)}"]
+    if hold.until:
+        parts.append(ends(hold.gate, hold.until))
+    parts.append("goes on by itself then" if hold.resumes else "somebody must press *Start*")
+    return parts
+
+
+def schedule_parts(view: DeploymentView) -> list[str]:
+    """When it begins and when it is too late, as its schedule says; as it was asked for before there is one."""
+    if view.schedule:
+        at, expires = view.schedule.at, view.schedule.expires
+    elif view.deployment.wish:
+        at, expires = view.deployment.wish.at, view.deployment.wish.expires
+    else:
+        return []
+    return [f"begins {instant(at)}", f"expires {instant(expires)} if it has not begun"]
+
+
+def override_line(override: Override) -> str:
+    """An exception, marked so that nobody overlooks it: who, with whom, why, and whether somebody looked at it."""
+    by, reason = name(override.by), clause(override.reason) or "no reason given"
+    if override.kind is OverrideKind.BREAK_GLASS:
+        review = f"reviewed by {name(override.reviewed_by)}" if override.reviewed_by else "review is due"
+        return f"! *Glass broken* by {by}: {reason} · {review}"
+    if override.seconded_by is None:
+        return f"! *Exception asked for* by {by}: {reason} · a second person must agree"
+    return f"! *Exception* by {by}, agreed by {name(override.seconded_by)}: {reason}"
+
+
+def standing(view: DeploymentView) -> list[str]:
+    """What stands before its beginning and what it passed by, the most important first; once it began, only that."""
+    lines = [override_line(override) for override in view.overrides]
+    if view.deployment.phase in WAITING:
+        lines += [void_line(view), approval_line(view)]
+        if view.forecast:
+            lines += gate_lines(view.forecast.gates, approval=view.approval is None)
+    elif view.deployment.phase is Phase.REJECTED:
+        lines.append(approval_line(view))
+    return [line for line in lines if line]
+
+
+def window_line(environment: str, decision: WindowDecision) -> str:
+    """Whether an environment takes deployments now, and when that changes."""
+    place = escape(environment, 80)
+    if decision.open:
+        until = f" until {instant(decision.closes_at)}" if decision.closes_at else ""
+        return f"✓ *{place}* – Open{until}: {inner(clause(decision.reason))}"
+    opens = f"opens {instant(decision.opens_at)}" if decision.opens_at else "does not open within two years"
+    return f"‖ *{place}* – Closed, {opens}: {inner(clause(decision.reason))}"
+
+
+def _told(result: GateResult) -> bool:
+    if result.verdict is not Verdict.PASS:
+        return True
+    return result.name in _ALWAYS_TOLD and not result.sentence.startswith(_NOTHING_BEFORE)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from bot.catalog.document import decoded
 from bot.catalog.load import parse, read_bytes
 from bot.catalog.problems import CatalogError
+from bot.domain.policy.window import NEAR, is_open, spans
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,7 +46,7 @@ class LiveCatalog:
             raise look
         self._seen = _digest(look)
         self._text = decoded(look, self.name)
-        self._current = self._keep(parse(self._text, self.name, providers))
+        self._current = self._keep(self._read(self._text))
         self._invalid: CatalogError | None = None
         self._told: set[bytes] = set()
 
@@ -106,7 +108,7 @@ class LiveCatalog:
             if isinstance(look, CatalogError):
                 raise look
             text = decoded(look, self.name)
-            catalog = await asyncio.to_thread(parse, text, self.name, self._providers)
+            catalog = await asyncio.to_thread(self._read, text)
         except CatalogError as error:
             self._invalid = error
             logger.warning("The catalog is not good; the last good one stays in force\n%s", error)
@@ -120,6 +122,16 @@ class LiveCatalog:
             self._text, self._current = text, self._keep(catalog)
             logger.info("The catalog was read again: revision %s", catalog.revision[:12])
             await on_reloaded(catalog)
+
+    def _read(self, text: str) -> Catalog:
+        """The catalog in ``text``, its windows worked out ahead: nobody who deploys is to wait for a calendar."""
+        catalog = parse(text, self.name, self._providers)
+        now = datetime.now(UTC)
+        for environment in catalog.environments.values():
+            for window in environment.windows:
+                spans(window, now, now + NEAR)
+            is_open(environment.windows, now)
+        return catalog
 
     def _keep(self, catalog: Catalog) -> Catalog:
         self._revisions[catalog.revision] = catalog

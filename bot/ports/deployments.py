@@ -25,13 +25,15 @@ class Deployments(Protocol):
         taking_back: DeploymentId | None = None,
         change: Callable[[Deployment], Deployment] | None = None,
         taking_back_event: Event | None = None,
+        override: str | None = None,
     ) -> Deployment:
         """Store a new deployment under the next number.
 
         If one of the same ``origin`` is there already, that one is returned and nothing is stored.
 
         With ``taking_back``, that deployment is changed by ``change`` in the same transaction; what ``change`` raises
-        means that nothing was stored.
+        means that nothing was stored. With ``override``, the id of an exception, that one is bound to the deployment in
+        the same transaction, by who did the ``event``; what `Overrides.use` raises means that nothing was stored.
         """
 
     async def get(self, deployment_id: DeploymentId) -> Deployment:
@@ -66,6 +68,27 @@ class Deployments(Protocol):
     async def holder(self, scope: LockScope) -> Deployment | None:
         """The deployment that has ``scope`` for itself now."""
 
+    async def waiting(self, service: ServiceName, environment: EnvironmentName) -> Sequence[Deployment]:
+        """Those of exactly that place that are planned and wait (approval, time, gate, turn), oldest first."""
+
+    async def held(self) -> Sequence[Deployment]:
+        """Every deployment that a gate keeps from going on, oldest first."""
+
+    async def ended(
+        self,
+        *,
+        since: datetime,
+        until: datetime,
+        service: ServiceName | None = None,
+        environment: EnvironmentName | None = None,
+    ) -> Sequence[Deployment]:
+        """What `bot.domain.dora` counts in the period from ``since`` up to, and without, ``until``; oldest first.
+
+        Those whose own work ended in it, however it ended and whenever it began, and those that somebody first asked to
+        take back in it, whenever they had succeeded. Rollbacks too. Each comes whole, so that a lead time that began
+        before the period and a restore that ended after it are all there; in which period they count is for `dora`.
+        """
+
     async def of_turn(self, turn: str) -> Deployment | None:
         """The deployment that a turn has claimed."""
 
@@ -96,6 +119,11 @@ class Releases(Protocol):
         self, service: ServiceName, environment: EnvironmentName, release: Release, *, at: datetime
     ) -> None:
         """Record that a release was taken back there: no rollback will choose it."""
+
+    async def proven(
+        self, service: ServiceName, environment: EnvironmentName, release: Release
+    ) -> Sequence[ProvenRelease]:
+        """The proof of exactly ``release`` there, else those of the last few releases; none that was taken back."""
 
     async def rollback_target(
         self,

@@ -34,7 +34,8 @@ class Overrides(Protocol):
     async def use(self, override_id: str, *, deployment: DeploymentId, deed: Deed) -> Override:
         """Bind it to the one deployment that passes by it; the same deployment again changes nothing.
 
-        Raises `SomebodyWasFaster` when another deployment has used it.
+        Raises `SomebodyWasFaster` when another deployment has used it, `NothingToDo` when there is none of that id, it
+        is void or is for something else, and `UnknownDeployment`.
         """
 
     async def review(self, override_id: str, *, by: Actor, deed: Deed) -> Override:

@@ -32,6 +32,7 @@ _T = TypeVar("_T")
 
 def deployment_row(deployment: Deployment) -> Json:
     """The columns of a deployment, but for what the store itself keeps about it."""
+    taken_back = deployment.reached(Phase.ROLLING_BACK)
     return {
         "id": deployment.id,
         "number": deployment.number,
@@ -45,6 +46,8 @@ def deployment_row(deployment: Deployment) -> Json:
         "view": deployment.view,
         "origin": deployment.origin,
         "turn": deployment.turn,
+        "ended_at": deployment.finished_at,
+        "taken_back_at": taken_back.at if taken_back else None,
         "body": dump(
             {
                 "release": _release_out(deployment.release),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, bindparam, case, literal, literal_column, select, true, tuple_, update
+from sqlalchemy import BigInteger, and_, bindparam, case, literal, literal_column, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -23,6 +23,7 @@ from bot.domain.lifecycle import Phase
 from bot.store.chain import append
 from bot.store.codec import deployment_of, deployment_row, event_of, event_row
 from bot.store.engine import TRIES, Interrupted
+from bot.store.overrides import bind
 from bot.store.tables import counters, deployments, events
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     Change = Callable[[Deployment], Deployment]
 
-_KEPT = {"active", "rank", "told_view", "untold_since"}
+_KEPT = {"active", "rank", "told_view", "untold_since", "ended_at", "taken_back_at"}
 _COLUMNS = [column for column in deployments.c if column.name not in _KEPT]
 # Written out, not bound: only so can a planner see that the small index of what is under way will do.
 _ACTIVE: ColumnElement[bool] = literal_column("active")
@@ -47,6 +48,7 @@ _ONE: ColumnElement[int] = literal_column("1")
 _LAST_NUMBER = 2**63 - 1
 _READ_AT_ONCE = 50
 _LOCKED = tuple(phase.value for phase in Phase if phase.holds_lock)
+_WAITING = tuple(phase.value for phase in (Phase.AWAITING_APPROVAL, Phase.SCHEDULED, Phase.HELD, Phase.QUEUED))
 
 
 def active_deployments() -> Select[Any]:
@@ -85,6 +87,39 @@ def holder_of(scope: str) -> Select[Any]:
         .order_by(deployments.c.number)
         .limit(_ONE)
     )
+
+
+def waiting_at(service: str, environment: str) -> Select[Any]:
+    """Those that are planned and wait for whatever it is, oldest first."""
+    return (
+        select(*_COLUMNS)
+        .where(
+            _ACTIVE,
+            deployments.c.service == service,
+            deployments.c.environment == environment,
+            deployments.c.phase.in_(_WAITING),
+        )
+        .order_by(deployments.c.number)
+    )
+
+
+def held_deployments() -> Select[Any]:
+    """Those that a gate keeps from going on, oldest first."""
+    return active_deployments().where(deployments.c.phase == Phase.HELD.value)
+
+
+def ended_between(
+    since: datetime, until: datetime, *, service: str | None = None, environment: str | None = None
+) -> Select[Any]:
+    """Those that ended in a period or were asked back in it, oldest first."""
+    # One range for each of two indexes, each with the place.
+    place = [deployments.c.service == service] if service is not None else []
+    place += [deployments.c.environment == environment] if environment is not None else []
+    ended, taken_back = (
+        and_(column >= since, column < until, *place)
+        for column in (deployments.c.ended_at, deployments.c.taken_back_at)
+    )
+    return select(*_COLUMNS).where(or_(ended, taken_back)).order_by(deployments.c.number)
 
 
 def claimed_by(turn: str) -> Select[Any]:
@@ -141,6 +176,7 @@ class StoredDeployments:
         taking_back: DeploymentId | None = None,
         change: Change | None = None,
         taking_back_event: Event | None = None,
+        override: str | None = None,
     ) -> Deployment:
         """Store a new deployment under the next number; see the port."""
 
@@ -157,6 +193,9 @@ class StoredDeployments:
                 record = None if taking_back_event is None else (lambda _before, _after: taking_back_event)
                 swap = _Swap(change, event=record, key=None)
                 await self._swap(connection, taking_back, swap, lock=True, acts=acts)
+            if override is not None:
+                _, used = await bind(connection, self._database, override, numbered, acts[0].deed)
+                acts += used
             await append(connection, acts)
             return numbered
 
@@ -238,6 +277,25 @@ class StoredDeployments:
     async def holder(self, scope: LockScope) -> Deployment | None:
         """The deployment that has ``scope`` for itself now."""
         return await self._one(holder_of(scope))
+
+    async def waiting(self, service: ServiceName, environment: EnvironmentName) -> Sequence[Deployment]:
+        """Those of exactly that place that are planned and wait, for whatever it is; oldest first."""
+        return await self._all(waiting_at(service, environment))
+
+    async def held(self) -> Sequence[Deployment]:
+        """Every deployment that a gate keeps from going on, oldest first."""
+        return await self._all(held_deployments())
+
+    async def ended(
+        self,
+        *,
+        since: datetime,
+        until: datetime,
+        service: ServiceName | None = None,
+        environment: EnvironmentName | None = None,
+    ) -> Sequence[Deployment]:
+        """Those that ended in a period or were asked back in it, oldest first; see the port."""
+        return await self._all(ended_between(since, until, service=service, environment=environment))
 
     async def of_turn(self, turn: str) -> Deployment | None:
         """The deployment that a turn has claimed; the newest, should it have claimed several."""
@@ -377,7 +435,7 @@ class _Passed(Exception):
         self.error = error
 
 
-_MUTABLE = ("phase", "active", "version", "view", "turn", "scope", "body")
+_MUTABLE = ("phase", "active", "rank", "version", "view", "turn", "scope", "ended_at", "taken_back_at", "body")
 _BY_ID = select(*_COLUMNS).where(deployments.c.id == bindparam("deployment"))
 _EVENT_EXISTS = select(true()).where(
     events.c.deployment_id == bindparam("deployment"), events.c.key == bindparam("event")

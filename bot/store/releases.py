@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from bot.store.engine import Database
 
 
-def good_releases(service: str, environment: str, *, other_than: str, exactly: str | None = None) -> Select[Any]:
-    """The release proven last that has another digest (or ``exactly`` that one) and was not taken back."""
+_LATEST = 20
+"""Proven releases among which one of the same name is looked for, to tell that it was another artifact."""
+
+
+def good_releases(
+    service: str, environment: str, *, other_than: str = "", exactly: str | None = None, limit: int = 1
+) -> Select[Any]:
+    """The releases proven last that have another digest (or ``exactly`` that one) and were not taken back."""
     return (
         select(proven)
         .where(
@@ -36,7 +42,7 @@ def good_releases(service: str, environment: str, *, other_than: str, exactly: s
             *([proven.c.digest == exactly] if exactly else []),
         )
         .order_by(proven.c.proven_at.desc(), proven.c.sequence.desc())
-        .limit(literal_column("1"))
+        .limit(literal_column(str(int(limit))))
     )
 
 
@@ -95,6 +101,20 @@ class StoredReleases:
             .values(retired_at=at)
         )
         await self._execute(statement, None)
+
+    async def proven(
+        self, service: ServiceName, environment: EnvironmentName, release: Release
+    ) -> Sequence[ProvenRelease]:
+        """The proof of exactly ``release`` there, else those of the last few releases; none that was taken back."""
+        exactly = good_releases(service, environment, exactly=release.artifact.digest)
+        latest = good_releases(service, environment, limit=_LATEST)
+
+        async def look(connection: AsyncConnection) -> list[ProvenRelease]:
+            found = (await connection.execute(exactly)).mappings().all()
+            found = found or (await connection.execute(latest)).mappings().all()
+            return [proven_of(row) for row in found]
+
+        return await self._database.read(look)
 
     async def rollback_target(
         self,

@@ -23,6 +23,8 @@ from bot.store.leases import StoredLeases
 from bot.store.locks import StoredLocks
 from bot.store.messages import StoredMessages
 from bot.store.migrations import migrate
+from bot.store.notices import StoredNotices
+from bot.store.overrides import StoredOverrides
 from bot.store.releases import StoredReleases
 from bot.store.revisions import StoredCatalogRevisions
 from bot.store.schedules import StoredSchedules
@@ -53,6 +55,8 @@ class Store:
     freezes: StoredFreezes
     ballots: StoredBallots
     schedules: StoredSchedules
+    overrides: StoredOverrides
+    notices: StoredNotices
 
     @property
     def shared(self) -> bool:
@@ -99,6 +103,8 @@ class Store:
                 freezes=StoredFreezes(database),
                 ballots=StoredBallots(database),
                 schedules=StoredSchedules(database),
+                overrides=StoredOverrides(database),
+                notices=StoredNotices(database),
             )
 
 

@@ -32,7 +32,7 @@ from bot.domain.audit import COLUMNS
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Dialect
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The revision of the schema that this build works with: the newest of ``migrations/versions``."""
 
 
@@ -92,7 +92,7 @@ deployments = Table(
     Column("scope", Text, nullable=False),
     Column("phase", String(32), nullable=False),
     Column("active", Boolean, nullable=False),
-    # 0 for a rollback: it goes before everybody else who waits.
+    # 0 for a rollback: it goes before everybody else who waits. 1 for one that somebody hurried, 2 for the others.
     Column("rank", SmallInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("view", BigInteger, nullable=False),
@@ -101,6 +101,9 @@ deployments = Table(
     Column("untold_since", Instant, nullable=False),
     Column("origin", Text, nullable=False, unique=True),
     Column("turn", Text),
+    # When its own work was over, and when somebody first asked to take it back.
+    Column("ended_at", Instant),
+    Column("taken_back_at", Instant),
     _body(),
 )
 
@@ -115,6 +118,25 @@ Index(
     deployments.c.number,
     sqlite_where=_is_active,
     postgresql_where=_is_active,
+)
+Index(
+    "ix_deployments_active_place",
+    deployments.c.service,
+    deployments.c.environment,
+    deployments.c.number,
+    sqlite_where=_is_active,
+    postgresql_where=_is_active,
+)
+# With the place in it: what of a period belongs to one service is told without looking at the rows.
+Index("ix_deployments_ended", deployments.c.ended_at, deployments.c.service, deployments.c.environment)
+_is_taken_back: ColumnElement[bool] = literal_column("taken_back_at IS NOT NULL")
+Index(
+    "ix_deployments_taken_back",
+    deployments.c.taken_back_at,
+    deployments.c.service,
+    deployments.c.environment,
+    sqlite_where=_is_taken_back,
+    postgresql_where=_is_taken_back,
 )
 _is_untold: ColumnElement[bool] = literal_column("view > told_view")
 Index(
@@ -324,3 +346,60 @@ schedules = Table(
     _body(),
 )
 Index("ix_schedules_open", schedules.c.at, schedules.c.deployment_id, sqlite_where=_is_open, postgresql_where=_is_open)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("service", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("used_by", String(64), ForeignKey("deployments.id")),
+    Column("reviewed_at", Instant),
+    _body(),
+)
+Index(
+    "ix_overrides_place",
+    overrides.c.service,
+    overrides.c.environment,
+    overrides.c.digest,
+    overrides.c.at,
+    overrides.c.id,
+)
+_is_used: ColumnElement[bool] = literal_column("used_by IS NOT NULL")
+Index(
+    "ix_overrides_used_by",
+    overrides.c.used_by,
+    overrides.c.at,
+    overrides.c.id,
+    sqlite_where=_is_used,
+    postgresql_where=_is_used,
+)
+_is_to_review: ColumnElement[bool] = literal_column(
+    "kind = 'break_glass' AND used_by IS NOT NULL AND reviewed_at IS NULL"
+)
+Index(
+    "ix_overrides_to_review",
+    overrides.c.at,
+    overrides.c.id,
+    sqlite_where=_is_to_review,
+    postgresql_where=_is_to_review,
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("tried_at", Instant),
+    Column("channel", Text),
+    # Null until it was told; empty when it never can be.
+    Column("ts", Text),
+    _body(),
+)
+_is_to_tell: ColumnElement[bool] = literal_column("ts IS NULL")
+Index("ix_notices_untold", notices.c.at, notices.c.key, sqlite_where=_is_to_tell, postgresql_where=_is_to_tell)

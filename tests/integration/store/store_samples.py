@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from bot.domain.actor import BOT, Actor, ActorKind, Door
-from bot.domain.deployment import Deployment, Moment, Request, Resolution
+from bot.domain.deployment import Deployment, Hold, Moment, Request, Resolution, Wish
 from bot.domain.history import Event
 from bot.domain.ids import (
     DeploymentId,
@@ -124,6 +124,15 @@ plans = st.builds(
 requests = st.builds(
     Request, actor=actors, at=instants, resolution=st.none() | st.sampled_from(Resolution), reason=anything
 )
+wishes = st.builds(Wish, at=instants, expires=instants)
+holds = st.builds(
+    Hold,
+    gate=anything,
+    sentence=anything,
+    until=st.none() | instants,
+    resumes=st.booleans(),
+    expires=st.none() | instants,
+)
 moments = st.builds(Moment, phase=st.sampled_from(Phase), at=instants, actor=actors, note=anything)
 deployments_of_all_kinds = st.builds(
     Deployment,
@@ -141,6 +150,10 @@ deployments_of_all_kinds = st.builds(
     origin=st.uuids().map(str),
     rollback_of=st.none() | plain.map(DeploymentId),
     force=st.booleans(),
+    wish=st.none() | wishes,
+    waits=st.booleans(),
+    hurried=st.booleans(),
+    hold=st.none() | holds,
     phase=st.sampled_from(Phase),
     version=st.integers(1, 2**62),
     view=st.integers(1, 2**62),

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as HypothesisPhase
 from store_samples import (
+    NOON,
     deployment,
     deployments_of_all_kinds,
     events_of_all_kinds,
     requested,
 )
 
-from bot.domain.deployment import Deployment
+from bot.domain.actor import BOT
+from bot.domain.deployment import Deployment, Hold
 from bot.domain.errors import StoreError
+from bot.domain.lifecycle import Phase
 from bot.store.codec import deployment_of, deployment_row, event_of, event_row
 
 if TYPE_CHECKING:
@@ -78,6 +82,31 @@ def test_a_row_of_an_older_build_gets_defaults() -> None:
     assert old.release.same_as(made.release)
     assert (old.requester.name, old.strategy, old.timeline, old.attempt) == ("U0ADA", "rolling", (), 1)
     assert (old.plan, old.previous, old.previous_recorded, old.request) == (None, None, False, None)
+    assert (old.wish, old.waits, old.hurried, old.hold) == (None, False, False, None)
+    # What it wrote when it held one, before anybody knew of more about it.
+    held = {**kept, "hold": {"gate": "freeze"}}
+    assert deployment_of({**row, "body": json.dumps(held)}).hold == Hold(gate="freeze", sentence="")  # type: ignore[arg-type]  # a dict reads like a row
+
+
+@pytest.mark.parametrize(
+    ("changes", "rank"),
+    [({}, 2), ({"hurried": True}, 1), ({"rollback_of": "d1"}, 0), ({"rollback_of": "d1", "hurried": True}, 0)],
+)
+def test_a_rollback_goes_first_then_who_is_hurried(changes: dict[str, Any], rank: int) -> None:
+    assert deployment_row(deployment(**changes))["rank"] == rank
+
+
+def test_the_ends_in_the_columns_are_those_of_the_timeline() -> None:
+    made = deployment()
+    assert (deployment_row(made)["ended_at"], deployment_row(made)["taken_back_at"]) == (None, None)
+    for hour, phase in enumerate(
+        (Phase.QUEUED, Phase.DEPLOYING, Phase.VERIFYING, Phase.SUCCEEDED, Phase.ROLLING_BACK, Phase.SUCCEEDED)
+    ):
+        made = made.advance(phase, actor=BOT, at=NOON + timedelta(hours=hour))
+    # Asked back a second time: what was a failure from the first time on does not become a later one.
+    row = deployment_row(made.advance(Phase.ROLLING_BACK, actor=BOT, at=NOON + timedelta(hours=9)))
+    assert row["ended_at"] == made.finished_at == NOON + timedelta(hours=3)
+    assert row["taken_back_at"] == NOON + timedelta(hours=4)
 
 
 @pytest.mark.parametrize("where", ["column", "timeline"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,9 @@ from sqlalchemy import text
 from store_samples import NOON, moved, store
 
 from bot.domain.actor import BOT
+from bot.domain.dora import figures
 from bot.domain.errors import ConfigurationError
-from bot.domain.ids import DeploymentId
+from bot.domain.ids import DeploymentId, LockScope
 from bot.domain.lifecycle import Phase
 from bot.store.audit import StoredAudit
 from bot.store.deployments import StoredDeployments
@@ -117,6 +119,71 @@ async def test_what_the_first_revision_kept_goes_on(empty: Database) -> None:
     assert (await store(deployments)).number == 2
     verdict = await audit.verify()
     assert (verdict.ok, verdict.rows) == (True, 2)
+
+
+async def test_what_the_second_revision_kept_goes_on(empty: Database) -> None:
+    """Who waits keeps the place that it had; what ended is counted in its period, with no word of it read anew."""
+    await migrate(empty, to="0002")
+    actor = '{"kind":"person","workspace":"T1","id":"U0ADA","name":"Ada"}'
+    release = '{"service":"checkout","version":"v1","digest":"sha256:1","location":"a/1"}'
+    phases = {
+        1: ("queued", ["requested", "queued"]),
+        2: ("queued", ["requested", "queued"]),
+        3: ("succeeded", ["requested", "queued", "deploying", "verifying", "succeeded"]),
+        4: (
+            "rolled_back",
+            ["requested", "queued", "deploying", "verifying", "succeeded", "rolling_back", "rolled_back"],
+        ),
+        5: ("failed", ["requested", "queued", "deploying", "failed"]),
+    }
+    ranks = {1: 1, 2: 0, 3: 1, 4: 1, 5: 0}
+    for number, (phase, way) in phases.items():
+        # Each a day of its own, each phase an hour of it.
+        moments = [
+            f'{{"phase":"{to}","at":"2031-05-{number:02}T{hour:02}:00:00+00:00","actor":{actor},"note":""}}'
+            for hour, to in enumerate(way)
+        ]
+        body = f'{{"release":{release},"requester":{actor},"channel":"C1","timeline":[{",".join(moments)}]}}'
+        await execute(
+            empty,
+            "INSERT INTO deployments (id, number, service, environment, scope, phase, active, rank, version, view, "
+            f"untold_since, origin, body) VALUES ('d{number}', {number}, 'checkout', 'staging', 's', '{phase}', "
+            f"{phase == 'queued'}, {ranks[number]}, 1, 1, '2031-05-17 12\\:00\\:00', 'o{number}', "
+            f"'{body.replace(':', chr(92) + ':')}')",
+        )
+        for hour, to in enumerate(way):
+            at = instant(datetime(2031, 5, number, hour, tzinfo=UTC), empty)
+            await execute(
+                empty,
+                'INSERT INTO events (deployment_id, key, kind, actor_id, at, "after", body) VALUES '
+                f"('d{number}', '{hour}', 'phase', 'U0ADA', '{at}', '{to}', '{{}}')",
+            )
+    await execute(empty, "INSERT INTO counters (name, value) VALUES ('deployments', 5)")
+
+    assert await migrate(empty) == "0002"
+    assert await differences(empty) == []
+    deployments = StoredDeployments(empty)
+    hurried = await store(deployments, Phase.QUEUED, hurried=True, scope=LockScope("s"))
+    later = await store(deployments, Phase.QUEUED, scope=LockScope("s"))
+    assert [one.number for one in await deployments.queue(LockScope("s"))] == [2, hurried.number, 1, later.number]
+
+    async def ended(day: int, hour: int) -> list[int]:
+        since = datetime(2031, 5, day, hour, tzinfo=UTC)
+        return [one.number for one in await deployments.ended(since=since, until=since + timedelta(hours=1))]
+
+    assert await ended(3, 4) == [3]
+    assert await ended(3, 3) == []
+    assert await ended(4, 4) == await ended(4, 5) == [4]
+    assert await ended(4, 6) == []
+    assert await ended(5, 3) == [5]
+    whole = await deployments.ended(since=datetime(2031, 5, 1, tzinfo=UTC), until=NOON)
+    figures_of = figures(whole, since=datetime(2031, 5, 1, tzinfo=UTC), until=NOON)
+    assert (figures_of.succeeded, figures_of.failures, figures_of.restored) == (2, 2, 2)
+
+
+def instant(at: datetime, database: Database) -> str:
+    """How that database keeps an instant, for a statement of text."""
+    return (at.strftime("%Y-%m-%d %H:%M:%S.%f") if database.dialect == "sqlite" else at.isoformat()).replace(":", "\\:")
 
 
 async def test_many_replicas_at_once(database_url: str) -> None:

@@ -57,6 +57,50 @@ roles:
         environments: production
 """
 
+#: Everything that an environment can ask for, and roles that can give it.
+POLICY = """\
+version: 1
+channel: "#deployments"
+security_channel: "#security"
+zone: Europe/Paris
+environments:
+  staging: {}
+  canary: { after: staging }
+  production:
+    protected: true
+    after: canary
+    approval: { quorum: 2, group: "@release-managers", fallback: "@platform-leads", expires: 45m }
+    queue: newest
+    windows:
+      - name: office hours
+        allow: "0 9 * * 1-5"
+        for: 9h
+      - name: month end
+        deny: "RRULE:FREQ=MONTHLY;BYMONTHDAY=-1;BYHOUR=0;BYMINUTE=0"
+        for: 25h
+        zone: America/New_York
+        services: [pay*]
+    freeze_running: pause
+services:
+  checkout:
+    target: { type: local, root: a }
+    images: { type: local, folder: b }
+  payments:
+    environments: [staging, canary, production]
+    target: { type: local, root: a }
+    images: { type: local, folder: b }
+roles:
+  deployer:
+    members: ["@deployers"]
+    allow:
+      - { actions: [deploy, rollback] }
+  release-manager:
+    members: ["@release-managers", "@platform-leads"]
+    allow:
+      - { actions: "*" }
+      - { actions: [configure, override_freeze, break_glass], environments: production }
+"""
+
 
 class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -100,6 +144,11 @@ class Folder(Options):
 @pytest.fixture
 def good() -> str:
     return GOOD
+
+
+@pytest.fixture
+def policy() -> str:
+    return POLICY
 
 
 @pytest.fixture

@@ -35,6 +35,10 @@ FRAGMENTS = st.sampled_from(
             "type: ",
             "  target:\n",
             "deadline: 1h\n",
+            "after: production\n",
+            "for: 2d\n",
+            "0 9 * * 1-5",
+            "RRULE:FREQ=DAILY",
             "{}",
         ),
         *("[[[[", "}}}}", "environments", "roles", "''", '""', "*", "  ", "x" * 70, "../..", "#name", "[key]"),
@@ -98,6 +102,14 @@ def test_a_damaged_file_is_a_catalog_or_problems_within_it(
     _holds(mutate(good), providers)
 
 
+@given(mutate=mutation())
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+def test_damaged_rules_are_a_catalog_or_problems_within_it(
+    policy: str, providers: Providers, mutate: Callable[[str], str]
+) -> None:
+    _holds(mutate(policy), providers)
+
+
 @given(text=st.text(max_size=300) | st.lists(FRAGMENTS, max_size=30).map("".join))
 @settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
 def test_any_text_is_answered(providers: Providers, text: str) -> None:
@@ -132,7 +144,18 @@ def _answer(text: str, providers: Providers) -> tuple[Catalog | None, tuple[Prob
 @given(mutate=mutation())
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 def test_the_json_schema_is_never_stricter(good: str, providers: Providers, mutate: Callable[[str], str]) -> None:
-    text = mutate(good)
+    _is_no_stricter(mutate(good), providers)
+
+
+@given(mutate=mutation())
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
+def test_the_json_schema_of_rules_is_never_stricter(
+    policy: str, providers: Providers, mutate: Callable[[str], str]
+) -> None:
+    _is_no_stricter(mutate(policy), providers)
+
+
+def _is_no_stricter(text: str, providers: Providers) -> None:
     if _answer(text, providers)[0] is None:
         return
     Draft202012Validator(json_schema(providers)).validate(compose(text, "c.yaml").root.plain())

@@ -152,6 +152,17 @@ class Deployment:
         return next((moment for moment in self.timeline if moment.phase is phase), None)
 
     @property
+    def asked_at(self) -> datetime | None:
+        """When people were last asked to approve it."""
+        asked = [moment.at for moment in self.timeline if moment.phase is Phase.AWAITING_APPROVAL]
+        return asked[-1] if asked else None
+
+    @property
+    def times_queued(self) -> int:
+        """How often it has taken a place in the queue."""
+        return sum(moment.phase is Phase.QUEUED for moment in self.timeline)
+
+    @property
     def is_rollback(self) -> bool:
         """Whether it takes another deployment back."""
         return self.rollback_of is not None

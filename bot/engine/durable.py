@@ -12,9 +12,11 @@ from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bot.domain.errors import StoreError
 from bot.domain.lifecycle import Phase
-from bot.engine.workflows import QUEUE, Workflows
+from bot.engine.admission import turn_of
+from bot.engine.workflows import QUEUE, Workflows, waiting
 
 if TYPE_CHECKING:
+    from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId, LockScope
     from bot.engine.ledger import Ledger
     from bot.engine.steps import Steps
@@ -78,6 +80,16 @@ class Durable:
         with SetWorkflowID(f"{deployment_id}:intake"):
             await DBOS.start_workflow_async(self._workflows.intake, deployment_id, scope)
 
+    async def fire(self, deployment_id: DeploymentId, version: int) -> None:
+        """Take up a deployment whose time has come; however many replicas do so, it is done once for each time."""
+        with SetWorkflowID(f"{deployment_id}:due:{version}"):
+            await DBOS.start_workflow_async(self._workflows.due, deployment_id, version)
+
+    async def _wait(self, deployment: Deployment) -> None:
+        """Make sure that somebody waits with a deployment that had to leave the queue."""
+        with SetWorkflowID(waiting(deployment.id, deployment.times_queued)):
+            await DBOS.start_workflow_async(self._workflows.wait, deployment.id)
+
     async def _take_turn(self, turn: str, scope: LockScope) -> None:
         """Make sure that there is such a turn; nothing happens to one that was or is being taken."""
         with SetWorkflowID(turn), SetEnqueueOptions(queue_partition_key=scope):
@@ -94,7 +106,9 @@ class Durable:
             if deployment.phase is Phase.REQUESTED:
                 await self.begin(deployment.id, deployment.scope)
             elif deployment.phase is Phase.QUEUED:
-                await self._take_turn(f"{deployment.id}:turn", deployment.scope)
+                await self._take_turn(turn_of(deployment), deployment.scope)
+            elif deployment.phase in {Phase.HELD, Phase.AWAITING_APPROVAL} and deployment.times_queued:
+                await self._wait(deployment)
             elif deployment.turn is not None:
                 await self._take_turn(deployment.turn, deployment.scope)
         under_way = {deployment.rollback_of for deployment in active}

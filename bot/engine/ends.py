@@ -20,6 +20,8 @@ class EndKind(StrEnum):
     SUPERSEDED = "superseded"
     #: The platform put the earlier release back by itself.
     PUT_BACK = "put_back"
+    #: A gate closed before anything was changed; ``stops`` says which.
+    CLOSED = "closed"
     #: A person decided that what ran before must come back.
     SENT_BACK = "sent_back"
     #: It cannot be told what the target runs.

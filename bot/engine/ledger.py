@@ -144,8 +144,12 @@ class Ledger:
         phase: Phase,
         door: Door | None = None,
         rule: str = "",
+        override: str | None = None,
     ) -> Deployment:
-        """Store a new deployment, and bring the one that it takes back into ``phase`` in the same transaction."""
+        """Store a new deployment, and bring the one that it takes back into ``phase`` in the same transaction.
+
+        ``override`` is the exception that it uses, which no other deployment can use from then on.
+        """
         actor, at = deployment.requester, deployment.requested_at
         event = Event(
             deployment=deployment.id,
@@ -157,9 +161,10 @@ class Ledger:
             note=deployment.reason,
             door=door,
             rule=rule,
+            override=override is not None,
         )
         if taking_back is None:
-            return self.announce(await self.deployments.add(deployment, event=event))
+            return self.announce(await self.deployments.add(deployment, event=event, override=override))
         added = await self.deployments.add(
             deployment,
             event=event,

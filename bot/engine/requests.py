@@ -2,62 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.domain.deployment import Deployment, Moment, Request, Resolution
+from bot.domain.audit import Deed
+from bot.domain.deployment import Moment, Request, Resolution
 from bot.domain.errors import (
     BadCommand,
+    Blocked,
     InvalidTransition,
     NoRollback,
     NotAuthorized,
     NothingToDo,
-    RevisionNotFound,
     SomebodyWasFaster,
-    UnknownEnvironment,
 )
-from bot.domain.ids import DeploymentId, EnvironmentName, ServiceName, new_deployment_id
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action, may
+from bot.domain.policy.gates import stopping
+from bot.engine.orders import Admitted, Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.domain.actor import Membership
     from bot.domain.catalog import Catalog
-    from bot.domain.history import Placement
+    from bot.domain.deployment import Deployment
+    from bot.domain.ids import DeploymentId
     from bot.domain.release import Release
-    from bot.domain.rollout import Plan
     from bot.engine.durable import Durable
+    from bot.engine.gatekeeper import Gatekeeper
     from bot.engine.ledger import Ledger
+    from bot.engine.orders import DryRun, Orders
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.providers import CatalogSource, Providers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Somebody's wish to have a version of a service in an environment."""
-
-    service: str
-    version: str
-    environment: str
-    requester: Membership
-    channel: str | None = None
-    """Where to tell it, if not where the catalog says."""
-    origin: str
-    reason: str = ""
-    strategy: str = "rolling"
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Admitted:
-    """An order that may be accepted: looked up once, and by whose leave."""
-
-    catalog: Catalog
-    release: Release
-    environment: EnvironmentName
-    rule: str
+    from bot.ports.schedules import Schedules
 
 
 @dataclass(kw_only=True)
@@ -69,26 +48,30 @@ class Requests:
     releases: Releases
     catalogs: CatalogSource
     providers: Providers
+    gatekeeper: Gatekeeper
+    orders: Orders
+    schedules: Schedules
     durable: Durable
 
     async def deploy(self, order: Order) -> Deployment:
-        """Accept a deployment; raises `RequestRefused` when it cannot be, and then nothing was changed."""
-        return await self._accept(await self._admit(order), order)
+        """Accept a deployment; raises `RequestRefused` when it cannot be, and then nothing was changed.
+
+        It may have to be approved, or wait for its time or its turn, before it begins.
+        """
+        return await self._accept(await self.orders.admit(order))
 
     async def deploy_all(self, orders: Sequence[Order]) -> Sequence[Deployment]:
         """Accept several deployments, or none: all are checked before the first is written."""
-        admitted = [await self._admit(order) for order in orders]
-        return [await self._accept(found, order) for found, order in zip(admitted, orders, strict=True)]
+        admitted = [await self.orders.admit(order) for order in orders]
+        return [await self._accept(found) for found in admitted]
 
     async def check(self, order: Order) -> None:
         """Raise what `deploy` would raise, without accepting anything."""
-        await self._admit(order)
+        await self.orders.admit(order)
 
-    async def dry_run(self, order: Order) -> tuple[Release, Plan]:
+    async def dry_run(self, order: Order) -> DryRun:
         """What `deploy` would change, found out without changing or locking anything."""
-        catalog, release, _ = await self._resolve(order)
-        target = self.providers.target(catalog, release.service, catalog.environment(order.environment).name)
-        return release, await target.plan(release=release)
+        return await self.orders.dry_run(order)
 
     async def roll_back(
         self,
@@ -102,14 +85,14 @@ class Requests:
         """Accept a rollback of a deployment to the release proven healthy before it, or to the version ``to``."""
         found = await self.deployments.get(deployment_id)
         catalog = self.catalogs.current()
-        rule = self._authorise(catalog, requester, Action.ROLLBACK, found.service, found.environment)
+        rule = self.gatekeeper.authorise(requester, Action.ROLLBACK, found.service, found.environment)
         self._refuse_second(found, requester)
         if found.phase is not Phase.SUCCEEDED:
             hint = "Abort it instead." if not found.phase.final else None
             raise InvalidTransition(
                 f"#{found.number} is {found.phase.words}; only a succeeded deployment can be rolled back.", hint=hint
             )
-        now_running = await self._placement(found.service, found.environment)
+        now_running = await self.orders.placement(found.service, found.environment)
         if now_running is None or now_running.deployment != found.id:
             raise InvalidTransition(
                 f"#{found.number} is not what {found.service} runs in {found.environment} any more"
@@ -117,16 +100,20 @@ class Requests:
                 hint=f"`/deploy rollback {found.service} {found.environment}` rolls back what runs now.",
             )
         back_to = await self._proven(catalog, found, to)
-        deployment = self._new(
-            catalog,
-            back_to,
-            found.environment,
-            requester,
+        await self._refuse_locked(back_to, found, requester)
+        order = Order(
+            service=found.service,
+            version=back_to.version,
+            environment=found.environment,
+            requester=requester,
             channel=found.channel,
             origin=origin,
             reason=reason,
-            rollback_of=found.id,
         )
+        admitted = Admitted(
+            order=order, catalog=catalog, release=back_to, environment=found.environment, rule=rule, override=None
+        )
+        deployment = self._new(admitted, rollback_of=found.id)
         try:
             added = await self.ledger.add(
                 deployment, taking_back=found.id, phase=Phase.ROLLING_BACK, door=requester.door, rule=rule
@@ -149,9 +136,9 @@ class Requests:
     ) -> Deployment:
         """Accept a rollback of whatever a service runs in an environment."""
         catalog = self.catalogs.current()
-        service_name, environment_name = self._place(catalog, service, environment)
-        self._authorise(catalog, requester, Action.ROLLBACK, service_name, environment_name)
-        placement = await self._placement(service_name, environment_name)
+        service_name, environment_name = self.orders.place(catalog, service, environment)
+        self.gatekeeper.authorise(requester, Action.ROLLBACK, service_name, environment_name)
+        placement = await self.orders.placement(service_name, environment_name)
         if placement is None or placement.deployment is None:
             runs = f"It runs {placement.release.version}, which" if placement else "What it runs, if anything,"
             raise NoRollback(
@@ -164,14 +151,7 @@ class Requests:
     async def abort(self, deployment_id: DeploymentId, *, requester: Membership, reason: str = "") -> Deployment:
         """Stop a deployment. One that waits ends at once; one that changes its target stops and puts it back."""
         found = await self.deployments.get(deployment_id)
-        rule = self._authorise(
-            self.catalogs.current(),
-            requester,
-            Action.ABORT,
-            found.service,
-            found.environment,
-            own=found.requester.same_as(requester.actor),
-        )
+        rule = self._may_abort(found, requester)
         actor, at = requester.actor, self.ledger.now()
         if found.phase in WAITING:
             try:
@@ -192,6 +172,7 @@ class Requests:
                 if ended.timeline[-1].at != at:  # the key was there: another click had come first
                     raise self._too_late(ended, requester)
                 await self.durable.steps.give_back(ended)
+                await self._cancel_time(ended, requester, rule)
                 for other in await self.deployments.queue(ended.scope):
                     self.ledger.announce(other)
                 return ended
@@ -206,82 +187,26 @@ class Requests:
         """Decide what happens to a deployment that needs attention."""
         found = await self.deployments.get(deployment_id)
         action = Action.ROLLBACK if resolution is Resolution.ROLL_BACK else Action.RESOLVE
-        rule = self._authorise(self.catalogs.current(), requester, action, found.service, found.environment)
+        rule = self.gatekeeper.authorise(requester, action, found.service, found.environment)
         request = Request(actor=requester.actor, at=self.ledger.now(), resolution=resolution)
         return await self.ledger.ask(found.id, request, door=requester.door, rule=rule)
 
-    async def _admit(self, order: Order) -> _Admitted:
-        """What an order means, once everything has said yes to it."""
-        catalog, release, rule = await self._resolve(order)
-        environment = catalog.environment(order.environment).name
-        if not order.force:
-            await self._refuse_repetition(release, environment)
-        return _Admitted(catalog=catalog, release=release, environment=environment, rule=rule)
-
-    async def _resolve(self, order: Order) -> tuple[Catalog, Release, str]:
-        """The catalog, the release that is meant, and the role that allows it."""
-        catalog = self.catalogs.current()
-        service, environment = self._place(catalog, order.service, order.environment)
-        rule = self._authorise(catalog, order.requester, Action.DEPLOY, service, environment)
-        try:
-            release = await self.providers.images(catalog, service).resolve(version=order.version)
-        except RevisionNotFound as refusal:
-            if refusal.hint is None:
-                refusal.hint = f"`/deploy history {service}` lists what was deployed."
-            raise
-        return catalog, release, rule
-
-    async def _accept(self, admitted: _Admitted, order: Order) -> Deployment:
-        deployment = self._new(
-            admitted.catalog,
-            admitted.release,
-            admitted.environment,
-            order.requester,
-            channel=order.channel,
-            origin=order.origin,
-            reason=order.reason,
-            strategy=order.strategy,
-            force=order.force,
-        )
-        door = order.requester.door
+    async def _accept(self, admitted: Admitted) -> Deployment:
+        order = admitted.order
         added = await self.ledger.add(
-            deployment, taking_back=None, phase=Phase.REQUESTED, door=door, rule=admitted.rule
+            self._new(admitted),
+            taking_back=None,
+            phase=Phase.REQUESTED,
+            door=order.requester.door,
+            rule=admitted.rule,
+            override=admitted.override,
         )
         await self.durable.begin(added.id, added.scope)
         return added
 
-    def _new(
-        self,
-        catalog: Catalog,
-        release: Release,
-        environment: EnvironmentName,
-        requester: Membership,
-        *,
-        channel: str | None,
-        origin: str,
-        reason: str,
-        strategy: str = "rolling",
-        rollback_of: DeploymentId | None = None,
-        force: bool = False,
-    ) -> Deployment:
-        now = self.ledger.now()
-        return Deployment(
-            id=new_deployment_id(),
-            number=0,
-            service=release.service,
-            environment=environment,
-            scope=catalog.lock_scope(release.service, environment),
-            release=release,
-            strategy=strategy,
-            reason=reason,
-            requester=requester.actor,
-            channel=channel or catalog.service(release.service).channel or catalog.channel,
-            catalog_revision=catalog.revision,
-            origin=origin,
-            rollback_of=rollback_of,
-            force=force,
-            timeline=(Moment(phase=Phase.REQUESTED, at=now, actor=requester.actor),),
-        )
+    def _new(self, admitted: Admitted, *, rollback_of: DeploymentId | None = None) -> Deployment:
+        at = Moment(phase=Phase.REQUESTED, at=self.ledger.now(), actor=admitted.order.requester.actor)
+        return self.orders.new(admitted, at=at, rollback_of=rollback_of)
 
     async def _proven(self, catalog: Catalog, found: Deployment, to: str | None) -> Release:
         """The release to go back to, made sure to exist still."""
@@ -316,51 +241,32 @@ class Requests:
             )
         return proven.release
 
-    async def _refuse_repetition(self, release: Release, environment: EnvironmentName) -> None:
-        placement = await self._placement(release.service, environment)
-        if placement is None or not placement.release.same_as(release):
+    def _may_abort(self, found: Deployment, requester: Membership) -> str:
+        """The role that lets somebody stop it: their own, with the right to, or, while it waits, to approve it."""
+        own = found.requester.same_as(requester.actor)
+        service, environment = found.service, found.environment
+        try:
+            return self.gatekeeper.authorise(requester, Action.ABORT, service, environment, own=own)
+        except NotAuthorized:
+            rules = self.catalogs.current().rules
+            denied = may(rules, requester, Action.ABORT, service=service, environment=environment).role is not None
+            if denied or found.phase not in WAITING or not self.gatekeeper.may_approve(requester, found):
+                raise
+            return self.gatekeeper.authorise(requester, Action.APPROVE, service, environment)
+
+    async def _cancel_time(self, ended: Deployment, requester: Membership, rule: str) -> None:
+        """Take away the time that it waited for. One that is forgotten comes to nothing when it is due."""
+        if ended.reached(Phase.SCHEDULED) is None:
             return
-        catalog = self.catalogs.current()
-        scope = catalog.lock_scope(release.service, environment)
-        if await self.deployments.holder(scope) or await self.deployments.queue(scope):
-            return  # what runs is about to change, so asking for it again is no repetition
-        running = await self.providers.target(catalog, release.service, environment).current()
-        if running is None or not running.release.same_as(release) or not running.all_healthy:
-            return
-        raise NothingToDo(
-            f"{release.service} in {environment} already runs {release.version}, and it is healthy.",
-            hint="Add `force` to deploy it all the same.",
-        )
+        deed = Deed(actor=requester.actor, at=self.ledger.now(), door=requester.door, rule=rule)
+        with contextlib.suppress(NothingToDo):
+            await self.schedules.cancel(ended.id, deed=deed)
 
-    async def _placement(self, service: ServiceName, environment: EnvironmentName) -> Placement | None:
-        placements = await self.releases.placements([(service, environment)])
-        return placements[0] if placements else None
-
-    def _place(self, catalog: Catalog, service: str, environment: str) -> tuple[ServiceName, EnvironmentName]:
-        found, place = catalog.service(service), catalog.environment(environment)
-        if place.name not in found.targets:
-            raise UnknownEnvironment(
-                f"{service} does not run in {environment}.",
-                token=environment,
-                hint=f"It runs in {', '.join(found.targets)}.",
-            )
-        return found.name, place.name
-
-    def _authorise(
-        self,
-        catalog: Catalog,
-        requester: Membership,
-        action: Action,
-        service: ServiceName,
-        environment: EnvironmentName,
-        *,
-        own: bool = False,
-    ) -> str:
-        """The role that allows it. Raises `NotAuthorized` unless one does; for one's ``own``, only if one denies it."""
-        decision = may(catalog.rules, requester, action, service=service, environment=environment)
-        if not decision.allowed and not (own and decision.role is None):
-            raise NotAuthorized(decision.reason, hint="Ask somebody who has it, or an operator for the role.")
-        return decision.role or "their own request"
+    async def _refuse_locked(self, release: Release, found: Deployment, requester: Membership) -> None:
+        """Raise `Blocked` when somebody else's lock keeps even a rollback out."""
+        gates = await self.gatekeeper.foresee(release, found.environment, member=requester, rollback=True)
+        if stops := [stop for stop in stopping(gates) if stop.name == "lock"]:
+            raise Blocked(stops[0].sentence, gates=stops, hint="Its owner can take it away, or you take it over.")
 
     def _refuse_second(self, found: Deployment, requester: Membership) -> None:
         """Raise `SomebodyWasFaster` if the deployment is being rolled back or was."""

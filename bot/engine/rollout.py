@@ -16,6 +16,7 @@ from bot.domain.lifecycle import Phase
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
 from bot.engine.ends import End, EndKind, end
 from bot.engine.patience import patiently
+from bot.engine.permits import ClosedError
 from bot.engine.places import remember
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
     from bot.domain.catalog import Catalog
     from bot.domain.deployment import Deployment
-    from bot.domain.ids import DeploymentId
+    from bot.domain.ids import DeploymentId, OperationId
     from bot.domain.rollout import Handle, Running
     from bot.engine.ledger import Ledger
+    from bot.engine.permits import Permits
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.providers import CatalogSource, Providers
     from bot.ports.target import Target
@@ -49,6 +51,7 @@ class Rollout:
     releases: Releases
     catalogs: CatalogSource
     providers: Providers
+    permits: Permits
     look_again: float = 1.0
     """Seconds between two looks for a person's word that another replica has taken."""
 
@@ -92,9 +95,37 @@ class Rollout:
             return end(EndKind.STOPPED)
         target = await self.target(deployment)
         operation = operation_id(deployment_id, "apply", attempt)
-        return await self._mutate(
-            deployment, lambda: target.apply(release=deployment.release, operation=operation), attempt
-        )
+
+        async def forward() -> Handle:
+            async with self.permits.forward(deployment_id):
+                return await target.apply(release=deployment.release, operation=operation)
+
+        if deployment.is_rollback:
+            return await self._mutate(
+                deployment, lambda: target.apply(release=deployment.release, operation=operation), attempt
+            )
+        try:
+            return await self._mutate(deployment, forward, attempt)
+        except ClosedError as closed:
+            return await self._closed(deployment, target, operation, attempt, closed)
+        except TimeoutError:
+            return end(EndKind.UNKNOWN, "The target did not answer in time. It may or may not have taken the change.")
+
+    async def _closed(
+        self, deployment: Deployment, target: Target, operation: OperationId, attempt: int, closed: ClosedError
+    ) -> End:
+        """What a gate that closed at the last moment means: a change that was begun before a crash is followed on."""
+        try:
+            begun = await patiently(lambda: target.find(operation=operation), patience=30)
+        except ProviderError as error:
+            return end(EndKind.UNKNOWN, f"{error.message} It cannot be told whether the change was begun.")
+        if begun is not None:
+            await self.ledger.amend(deployment.id, lambda found: found.evolve(handle=begun, attempt=attempt))
+            return end(EndKind.DONE)
+        why = closed.stops[0].sentence
+        if attempt > 1:  # an earlier attempt may have left something behind, so it cannot just wait
+            return end(EndKind.UNKNOWN, f"{why} It was not tried again.")
+        return end(EndKind.CLOSED, why)
 
     async def restore(self, deployment_id: DeploymentId, attempt: int) -> End:
         """Begin to bring back what ran before."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from bot.domain.actor import BOT
 from bot.domain.deployment import Resolution
@@ -20,6 +20,9 @@ from bot.domain.errors import (
 )
 from bot.domain.history import Placement, ProvenRelease
 from bot.domain.lifecycle import Phase
+from bot.domain.policy.gates import GateResult, Verdict
+from bot.domain.policy.lock import after_rollback
+from bot.domain.policy.scope import Scope
 from bot.engine.ends import End, EndKind, end
 from bot.engine.patience import patiently
 from bot.engine.places import remember
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
     from bot.domain.actor import Actor
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId, LockScope
+    from bot.engine.admission import Admission
     from bot.engine.ledger import Ledger
     from bot.engine.rollout import Rollout
     from bot.ports.deployments import Deployments, Releases
+    from bot.ports.locks import Locks
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +47,19 @@ _EARLIER_REQUEST_PATIENCE = 2.0
 
 _STILL_SHOWN = 20
 """Earlier deployments among which the one is looked for whose message still offers a rollback."""
+
+
+_AGAIN = GateResult(name="gates", verdict=Verdict.UNKNOWN, sentence="A gate was closed for a moment.")
+"""What holds a deployment whose gate has opened again by the time it left the lock: it goes on by itself."""
+
+
+class Claim(TypedDict):
+    """What a turn found in the queue, in plain values that outlive the process."""
+
+    claimed: str | None
+    """The deployment whose turn it is."""
+    back: list[tuple[str, int]]
+    """Those that a gate keeps, each with how often it had been in the queue."""
 
 
 class _StoppedError(Exception):
@@ -56,35 +74,48 @@ class Steps:
     deployments: Deployments
     releases: Releases
     rollout: Rollout
+    admission: Admission
+    locks: Locks
 
-    async def queue(self, deployment_id: DeploymentId) -> bool:
-        """Take a place in the environment's queue; False when the deployment has ended meanwhile."""
-        return await self._advance(deployment_id, Phase.QUEUED, key="queued")
+    async def claim(self, scope: LockScope, turn: str) -> Claim:
+        """Whose turn it is: the first in the queue for which no gate has closed becomes the one that deploys.
 
-    async def claim(self, scope: LockScope, turn: str) -> DeploymentId | None:
-        """Whose turn it is: the first in the queue becomes the one that deploys. None when nobody waits."""
+        Those that a gate keeps leave the queue, so that they do not hold up the others.
+        """
+        back: list[tuple[str, int]] = []
         deadline = asyncio.get_running_loop().time() + _EARLIER_REQUEST_PATIENCE
         while True:
             if claimed := await self.deployments.of_turn(turn):
-                return claimed.id
+                return Claim(claimed=claimed.id, back=back)
             queue = await self.deployments.queue(scope)
             if not queue:
-                return None
+                return Claim(claimed=None, back=back)
             first = queue[0]
             waited = asyncio.get_running_loop().time() >= deadline
             if not waited and await self.deployments.being_planned(scope, before=first.number):
                 await asyncio.sleep(0.02)
                 continue
-            with contextlib.suppress(InvalidTransition):
-                await self.ledger.advance(
-                    first.id,
-                    Phase.DEPLOYING,
-                    actor=BOT,
-                    key="deploying",
-                    first=lambda found: replace(found, turn=turn),
-                )
+            if stops := await self.admission.check(first):
+                back.append((first.id, await self.admission.send_back(first.id, stops)))
+            else:
+                with contextlib.suppress(InvalidTransition):
+                    await self.ledger.advance(
+                        first.id,
+                        Phase.DEPLOYING,
+                        actor=BOT,
+                        key=f"deploying:{first.times_queued}" if first.times_queued > 1 else "deploying",
+                        first=lambda found: replace(found, turn=turn),
+                    )
             for behind in queue[1:]:
                 self.ledger.announce(behind)  # everybody has moved up
+
+    async def send_back(self, deployment_id: DeploymentId) -> int:
+        """Take a deployment whose gate closed before anything was changed out of the lock; see `Admission`."""
+        deployment = await self.deployments.get(deployment_id)
+        stops = await self.admission.check(deployment)
+        if deployment.phase is Phase.DEPLOYING and not stops:
+            stops = (_AGAIN,)  # it has opened meanwhile
+        return await self.admission.send_back(deployment_id, stops)
 
     async def begin_verifying(self, deployment_id: DeploymentId, attempt: int) -> bool:
         """Go on to prove health; False when that is no longer what is wanted."""
@@ -128,6 +159,15 @@ class Steps:
         if deployment.rollback_of:
             taken = await self.deployments.get(deployment.rollback_of)
             await self.releases.retire(deployment.service, deployment.environment, taken.release, at=deployment.since)
+            await self.locks.place(
+                after_rollback(
+                    id=f"after-{deployment_id}",
+                    scope=Scope(service=deployment.service, environment=deployment.environment),
+                    by=deployment.requester,
+                    reason=f"#{deployment.number} rolled back {taken.release.version} (#{taken.number}).",
+                    at=self.ledger.now(),
+                )
+            )
             await self._advance(deployment.rollback_of, Phase.ROLLED_BACK, key=f"rolled_back:{deployment_id}")
         for other in await self.deployments.history(
             deployment.service, deployment.environment, limit=_STILL_SHOWN, before=deployment.number

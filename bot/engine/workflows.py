@@ -1,9 +1,10 @@
 """Which step comes next, durably. A workflow decides only by what its steps returned, so a replay decides the same.
 
-Two workflows make a deployment. *Intake* plans it and puts it in the queue of its environment. A *turn* is one place
-in that queue: when the environment is free it takes whoever is first then, and holds the environment until that
-deployment has ended. Turns and deployments are equal in number but not bound to each other, which is what lets a
-rollback go first and an aborted request leave nothing behind.
+Two workflows make a deployment. *Intake* plans it and brings it into the queue of its environment; *due* and *wait* do
+so for one whose time has come, and for one that had to leave the queue. A *turn* is one place in that queue: when the
+environment is free it takes whoever is first then, and holds the environment until that deployment has ended. Turns
+and deployments are equal in number but not bound to each other, which is what lets a rollback go first and an aborted
+request leave nothing behind.
 """
 
 from __future__ import annotations
@@ -41,23 +42,49 @@ class Workflows(DBOSConfiguredInstance):
         self.steps = steps
 
     @DBOS.workflow(name="intake", max_recovery_attempts=None)
-    async def intake(self, deployment_id: str, scope: str) -> None:
+    async def intake(self, deployment_id: str, scope: str) -> None:  # noqa: ARG002 - of the journals of older builds
         """Plan a deployment and put it in the queue."""
         deployment = DeploymentId(deployment_id)
         planned = await _or_unknown(_step("plan", self.steps.rollout.plan, deployment))
         if planned["kind"] != EndKind.DONE:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, planned["note"])
             return
-        if await _step("queue", self.steps.queue, deployment):
-            with SetWorkflowID(f"{deployment_id}:turn"), SetEnqueueOptions(queue_partition_key=scope):
-                await DBOS.enqueue_workflow_async(QUEUE, self.turn, scope)
+        await self._until_queued(deployment)
+
+    @DBOS.workflow(name="due", max_recovery_attempts=None)
+    async def due(self, deployment_id: str, version: int) -> None:
+        """Take up a deployment whose time has come; ``version`` is that of the time."""
+        deployment = DeploymentId(deployment_id)
+        if await _step("fire", self.steps.admission.fire, deployment, version):
+            await self._until_queued(deployment)
+
+    @DBOS.workflow(name="wait", max_recovery_attempts=None)
+    async def wait(self, deployment_id: str) -> None:
+        """Bring a deployment that had to leave the queue back into it, once it may."""
+        await self._until_queued(DeploymentId(deployment_id))
+
+    async def _until_queued(self, deployment: DeploymentId) -> None:
+        """Wait until the deployment is in the queue, and see to it that there is a turn for it."""
+        place = await _step("queue", self.steps.admission.settle, deployment)
+        if not place:
+            return
+        turn, scope = place
+        with SetWorkflowID(turn), SetEnqueueOptions(queue_partition_key=scope):
+            await DBOS.enqueue_workflow_async(QUEUE, self.turn, scope)
+
+    async def _wait(self, deployment: str, times_queued: int) -> None:
+        with SetWorkflowID(waiting(deployment, times_queued)):
+            await DBOS.start_workflow_async(self.wait, deployment)
 
     @DBOS.workflow(name="turn", max_recovery_attempts=None)
     async def turn(self, scope: str) -> str | None:
         """Run whoever is first in the queue of ``scope``; returns its id."""
         turn = DBOS.workflow_id
         assert turn is not None
-        claimed = await _step("claim", self.steps.claim, LockScope(scope), turn)
+        claim = await _step("claim", self.steps.claim, LockScope(scope), turn)
+        for sent_back, times_queued in claim["back"]:
+            await self._wait(sent_back, times_queued)
+        claimed = claim["claimed"]
         if claimed is None:
             return None
         deployment = DeploymentId(claimed)
@@ -107,6 +134,8 @@ class Workflows(DBOSConfiguredInstance):
             await _step("settle", self.steps.settle, deployment)
         elif kind == EndKind.ERRORED:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, note)
+        elif kind == EndKind.CLOSED:
+            await self._wait(deployment, await _step("send back", self.steps.send_back, deployment))
         elif kind == EndKind.SUPERSEDED:
             await _step("adopt", self.steps.adopt, deployment)
             await _step("close", self.steps.close, deployment, Phase.SUPERSEDED, note)
@@ -127,6 +156,11 @@ class Workflows(DBOSConfiguredInstance):
 
     async def _is_rollback(self, deployment: DeploymentId) -> bool:
         return await _step("is a rollback", self.steps.is_rollback, deployment)
+
+
+def waiting(deployment: str, times_queued: int) -> str:
+    """The name of the workflow that waits with a deployment which had to leave the queue for the so-manieth time."""
+    return f"{deployment}:wait:{times_queued}"
 
 
 async def _or_unknown(work: Coroutine[object, object, T]) -> T | End:

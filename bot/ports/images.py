@@ -16,5 +16,8 @@ class Images(Protocol):
     async def resolve(self, *, version: str) -> Release:
         """Pin ``version`` to its artifact; raises `RevisionNotFound` with the nearest versions as suggestions."""
 
+    async def has(self, *, release: Release) -> bool:
+        """Whether the very artifact of ``release`` can still be had."""
+
     async def versions(self, *, prefix: str = "", limit: int = 100) -> Sequence[str]:
         """Versions that begin with ``prefix``, newest first."""

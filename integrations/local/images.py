@@ -46,6 +46,13 @@ class LocalImages(Images):
             artifact=Artifact(digest=content.digest, location=str(place)),
         )
 
+    async def has(self, *, release: Release) -> bool:
+        """Whether the folder of that version holds the very same files; raises `ProviderRejected`."""
+        try:
+            return (await self.resolve(version=release.version)).same_as(release)
+        except RevisionNotFound:
+            return False
+
     async def versions(self, *, prefix: str = "", limit: int = 100) -> Sequence[str]:
         """Versions that begin with ``prefix``, newest first; raises `ProviderRejected`."""
         found = await _reading(lambda: self._artifacts.versions(self._folder))

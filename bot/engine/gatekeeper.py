@@ -1,0 +1,254 @@
+"""Gathers what the gates need to know and asks them. Decides nothing itself and remembers nothing.
+
+What cannot be found out is handed on as unknown, which the gates take for a no.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot.domain.actor import ActorKind
+from bot.domain.errors import IdentityUnknown, NotAuthorized, ProviderError
+from bot.domain.policy.access import Action, may
+from bot.domain.policy.approval import Subject, tally
+from bot.domain.policy.gates import Facts, GateResult, Verdict, check_gates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.domain.actor import Actor, Membership
+    from bot.domain.catalog import Catalog
+    from bot.domain.deployment import Deployment
+    from bot.domain.history import ProvenRelease
+    from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.domain.policy.approval import Tally
+    from bot.domain.policy.override import Override
+    from bot.domain.policy.scope import Scope
+    from bot.domain.release import Release
+    from bot.engine.ledger import Ledger
+    from bot.ports.ballots import Ballots
+    from bot.ports.deployments import Releases
+    from bot.ports.freezes import Freezes
+    from bot.ports.locks import Locks
+    from bot.ports.overrides import Overrides
+    from bot.ports.people import People
+    from bot.ports.providers import CatalogSource, Providers
+
+_AT_DEQUEUE = 10.0
+"""Seconds that looking for an artifact may take while others wait."""
+
+
+@dataclass(kw_only=True, repr=False)  # a step's argument is logged, and whatever this holds is too much to be told
+class Gatekeeper:
+    """Who may do what, and whether a deployment may go on now."""
+
+    ledger: Ledger
+    releases: Releases
+    catalogs: CatalogSource
+    providers: Providers
+    people: People
+    locks: Locks
+    freezes: Freezes
+    ballots: Ballots
+    overrides: Overrides
+
+    def authorise(
+        self,
+        member: Membership,
+        action: Action,
+        service: ServiceName,
+        environment: EnvironmentName,
+        *,
+        own: bool = False,
+    ) -> str:
+        """The role that allows it. Raises `NotAuthorized` unless one does; for one's ``own``, only if one denies it."""
+        decision = may(self.catalogs.current().rules, member, action, service=service, environment=environment)
+        if not decision.allowed and not (own and decision.role is None):
+            raise NotAuthorized(decision.reason, hint="Ask somebody who has it, or an operator for the role.")
+        return decision.role or "their own request"
+
+    def authorise_scope(self, member: Membership, action: Action, scope: Scope, *, own: bool = False) -> str:
+        """The roles that allow it in every place that ``scope`` covers; raises `NotAuthorized` for the first that none
+        allows it in.
+        """
+        places = [
+            (service.name, environment.name)
+            for service, environment in self.catalogs.current().places()
+            if scope.covers(service.name, environment.name)
+        ]
+        if not places:
+            raise NotAuthorized(f"Nothing of the catalog is in {scope.words}.")
+        roles = [self.authorise(member, action, *place, own=own) for place in places]
+        return ", ".join(dict.fromkeys(roles))
+
+    async def ask(self, deployment: Deployment, *, artifact: bool = True) -> tuple[GateResult, ...]:
+        """What every gate says to a deployment now. Without ``artifact`` it is taken to be there, for the last moment
+        before a change, when it was looked for already.
+        """
+        return check_gates(
+            await self._facts(
+                deployment.release,
+                deployment.environment,
+                requester=deployment.requester,
+                deployment=deployment,
+                artifact=artifact,
+            )
+        )
+
+    async def foresee(
+        self,
+        release: Release,
+        environment: EnvironmentName,
+        *,
+        member: Membership,
+        at: datetime | None = None,
+        override: str | None = None,
+        rollback: bool = False,
+    ) -> tuple[GateResult, ...]:
+        """What the gates say to a deployment that there is not yet: asked for by ``member``, to begin at ``at``.
+
+        ``override`` is the only exception that counts.
+        """
+        facts = await self._facts(release, environment, requester=member.actor, deployment=None, artifact=False)
+        overrides = [one for one in facts.overrides if one.id == override]
+        facts = replace(facts, member=member, overrides=overrides, rollback=rollback)
+        return check_gates(replace(facts, at=at) if at else facts)
+
+    async def tally_of(self, deployment: Deployment) -> Tally | None:
+        """What people have said to a deployment; None where nobody is asked."""
+        catalog = self.catalogs.current()
+        place = catalog.environments.get(deployment.environment)
+        rule = place.approval if place else None
+        if rule is None or deployment.is_rollback:
+            return None
+        ballots = await self.ballots.of(deployment.id)
+        asked = deployment.asked_at
+        return tally(
+            rule,
+            self.subject_of(deployment),
+            ballots,
+            requester=deployment.requester,
+            members=await self._entitled(catalog, deployment, [ballot.actor for ballot in ballots]),
+            escalated=asked is not None and self.ledger.now() >= rule.escalates_at(asked),
+            until=rule.expires_at(asked) if asked else None,
+        )
+
+    def may_approve(self, member: Membership, deployment: Deployment) -> bool:
+        """Whether the person's word would count: they have the right to, and did not ask for it themselves."""
+        own = deployment.requester.same_as(member.actor)
+        return not own and self._may_approve(self.catalogs.current(), member, deployment)
+
+    def subject_of(self, deployment: Deployment) -> Subject:
+        """What people are asked to approve: exactly this artifact, plan and configuration."""
+        return Subject(
+            digest=deployment.release.artifact.digest,
+            environment=deployment.environment,
+            plan_hash=deployment.plan.hash if deployment.plan else "",
+            catalog_revision=self.catalogs.current().revision,
+        )
+
+    async def _entitled(
+        self, catalog: Catalog, deployment: Deployment, voters: Sequence[Actor]
+    ) -> list[Membership] | None:
+        """Those of the voters who may approve now; None when it cannot be told."""
+        found = []
+        for actor in {actor.id: actor for actor in voters}.values():
+            try:
+                member = await self.people.member(actor)
+            except IdentityUnknown:
+                return None
+            except NotAuthorized:
+                continue
+            if self._may_approve(catalog, member, deployment):
+                found.append(member)
+        return found
+
+    def _may_approve(self, catalog: Catalog, member: Membership, deployment: Deployment) -> bool:
+        answer = may(
+            catalog.rules,
+            member,
+            Action.APPROVE,
+            service=deployment.service,
+            environment=deployment.environment,
+        )
+        return answer.allowed
+
+    async def _facts(
+        self,
+        release: Release,
+        environment: EnvironmentName,
+        *,
+        requester: Actor,
+        deployment: Deployment | None,
+        artifact: bool,
+    ) -> Facts:
+        catalog, service, at = self.catalogs.current(), release.service, self.ledger.now()
+        place = catalog.environments.get(environment)
+        known = catalog.services.get(service)
+        if place is None or known is None or environment not in known.targets:
+            checks: Sequence[GateResult] = [_gone(service, environment)]
+            return Facts(
+                at=at, requester=requester, member=None, rules=catalog.rules, service=service, environment=environment,
+                release=release, checks=checks,
+            )  # fmt: skip
+        rollback = deployment is not None and deployment.is_rollback
+        member, there, proven = await asyncio.gather(
+            self._member(requester, rollback=rollback),
+            self._is_there(catalog, release) if artifact else _yes(),
+            self._proven(service, place.after, release),
+        )
+        overrides: list[Override] = list(await self.overrides.of_place(service, environment, release.artifact.digest))
+        return Facts(
+            at=at,
+            requester=requester,
+            member=member,
+            rules=catalog.rules,
+            service=service,
+            environment=environment,
+            release=release,
+            rollback=rollback,
+            deployment=deployment.id if deployment else None,
+            after=place.after,
+            proven=proven,
+            artifact_there=there,
+            locks=await self.locks.current(at=at),
+            freezes=await self.freezes.current(at=at),
+            windows=place.windows,
+            needs_approval=place.approval is not None,
+            tally=await self.tally_of(deployment) if deployment else None,
+            overrides=overrides,
+        )
+
+    async def _member(self, requester: Actor, *, rollback: bool) -> Membership | None:
+        if requester.kind is not ActorKind.PERSON:
+            return None
+        try:
+            return await self.people.member(requester, for_rollback=rollback)
+        except NotAuthorized:
+            return None
+
+    async def _is_there(self, catalog: Catalog, release: Release) -> bool | None:
+        try:
+            async with asyncio.timeout(_AT_DEQUEUE):
+                return await self.providers.images(catalog, release.service).has(release=release)
+        except (ProviderError, TimeoutError):
+            return None
+
+    async def _proven(
+        self, service: ServiceName, after: EnvironmentName | None, release: Release
+    ) -> Sequence[ProvenRelease] | None:
+        if after is None:
+            return ()
+        return await self.releases.proven(service, after, release)
+
+
+async def _yes() -> bool:
+    return True
+
+
+def _gone(service: ServiceName, environment: EnvironmentName) -> GateResult:
+    sentence = f"The configuration does not have {service} in {environment} any more."
+    return GateResult(name="configuration", verdict=Verdict.BLOCK, sentence=sentence)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 from store_samples import NOON, SCOPE, deployment, requested
 
 from bot.domain.lifecycle import Phase
-from bot.store import deployments as questions
+from bot.store import questions
 from bot.store.ballots import ballots_of
 from bot.store.codec import deployment_row, event_row
 from bot.store.feed import touches_of

@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.actor import ActorKind
-from bot.domain.lifecycle import Phase
+from bot.domain.lifecycle import WAITING, Phase
+from bot.domain.policy.override import OverrideKind
 from bot.slack.names import METADATA_EVENT, ROOT_KEY
 from bot.slack.render import blocks as b
 from bot.slack.render.buttons import buttons
+from bot.slack.render.gates import approvers, hold_parts, missing, schedule_parts, standing
 from bot.slack.render.message import Message, compose
+from bot.slack.render.plans import change_lines, digests, downgrade_line, experience, versions
 from bot.slack.render.steps import progress_parts, queue_parts, step_number, steps
 from bot.slack.render.text import duration, escape, instant, name, person, plain, sentence
 
@@ -47,6 +50,8 @@ SYMBOLS = {
 _WORDS = {
     Phase.REQUESTED: "Planning",
     Phase.AWAITING_APPROVAL: "Waiting for approval",
+    Phase.SCHEDULED: "Scheduled",
+    Phase.HELD: "Held",
     Phase.QUEUED: "Waiting for the lock",
     Phase.VERIFYING: "Verifying health",
 }
@@ -77,12 +82,11 @@ def root(view: DeploymentView) -> Message:
     deployment = view.deployment
     content: list[Block] = [
         b.header(f"{plain(deployment.service, 60)} to {plain(deployment.environment, 60)}"),
-        b.fields(_fields(view)),
+        b.fields(facts(view)),
         b.section(status(view)),
         b.section("\n".join(step.line for step in steps(view))),
+        *surroundings(view),
     ]
-    if changes := _changes(deployment):
-        content.append(b.section(changes))
     if deployment.request:
         content.append(b.context(working(deployment)))
     elif row := buttons(view):
@@ -91,6 +95,18 @@ def root(view: DeploymentView) -> Message:
         content.append(b.context(why))
     content.append(b.context(_identity(deployment)))
     return compose(spoken(view), content, metadata(view, ROOT_KEY))
+
+
+def surroundings(view: DeploymentView) -> list[Block]:
+    """What would change, what warns or stops, and how it usually goes; once it began, what still counts of it."""
+    content: list[Block] = []
+    if changes := _changes(view):
+        content.append(b.section(changes))
+    if lines := standing(view):
+        content.append(b.section("\n".join(lines)))
+    if view.forecast and view.deployment.phase in WAITING:
+        content.append(b.context(experience(view.forecast)))
+    return content
 
 
 def replaced(deployment: Deployment) -> Release | None:
@@ -103,11 +119,7 @@ def replaced(deployment: Deployment) -> Release | None:
 
 def release_words(deployment: Deployment) -> str:
     """``v1.1 → v1.2`` for mrkdwn."""
-    before = replaced(deployment)
-    version = escape(deployment.release.version, 80)
-    if before is None or before.same_as(deployment.release):
-        return version
-    return f"{escape(before.version, 80)} → {version}"
+    return versions(replaced(deployment), deployment.release)
 
 
 def working(deployment: Deployment) -> str:
@@ -152,12 +164,14 @@ def spoken(view: DeploymentView) -> str:
     """The full sentence for notifications and screen readers; mrkdwn without any format of its own."""
     deployment = view.deployment
     phase = deployment.phase
-    words = phase_words(phase).lower() if phase is not Phase.SCHEDULED else "scheduled"
+    words = phase_words(phase).lower()
     if not phase.final and phase is not Phase.NEEDS_ATTENTION:
         number, of = step_number(view)
         words += f", step {number} of {of}"
     if view.queue and phase is Phase.QUEUED:
         words += f", position {view.queue.position} of {view.queue.length}"
+    if phase in {Phase.AWAITING_APPROVAL, Phase.SCHEDULED, Phase.HELD}:
+        words += "".join(f": {part}" for part in _facts(view)[:1] if part).replace("*", "")
     if deployment.progress and deployment.progress.total > 0 and phase is Phase.DEPLOYING:
         words += f", {deployment.progress.done} of {deployment.progress.total} instances"
     words += _took(deployment)
@@ -169,21 +183,26 @@ def spoken(view: DeploymentView) -> str:
     return (
         f"{kind}{service} to {environment}: {sentence(words)} "
         f"{release_words(deployment)} ({escape(deployment.release.short_digest, 20)}), "
-        f"requested by {name(deployment.requester)}."
+        f"requested by {name(deployment.requester)}.{_glass(view)}"
     )
 
 
-def _fields(view: DeploymentView) -> list[tuple[str, str]]:
+def facts(view: DeploymentView) -> list[tuple[str, str]]:
+    """The short facts of a deployment, each with its label."""
     deployment = view.deployment
-    release = f"{release_words(deployment)}\n{escape(deployment.release.short_digest, 20)}"
-    if replaced(deployment) is None and deployment.previous_recorded:
+    before = _before(view)
+    release = f"{versions(before, deployment.release)}\n{digests(before, deployment.release)}"
+    if before is None and deployment.previous_recorded:
         release += " · first release here"
+    began = deployment.reached(Phase.DEPLOYING)
     pairs = [
         ("Release", release),
         ("Strategy", escape(deployment.strategy, 60)),
         ("Requested by", person(deployment.requester)),
-        ("Started", instant(deployment.requested_at)),
+        ("Started", instant(began.at)) if began else ("Requested", instant(deployment.requested_at)),
     ]
+    if deployment.phase not in WAITING and (by := approvers(view)):
+        pairs.append(("Approved by", by))
     if deployment.rollback_of:
         number = f"#{view.takes_back.number}" if view.takes_back else escape(deployment.rollback_of, 40)
         pairs.append(("Rollback of", number))
@@ -192,20 +211,32 @@ def _fields(view: DeploymentView) -> list[tuple[str, str]]:
     return pairs
 
 
-def _changes(deployment: Deployment) -> str:
+def _before(view: DeploymentView) -> Release | None:
+    """What ran before or runs now, by whoever knows it best."""
+    before = replaced(view.deployment)
+    if before is None and view.forecast and not view.deployment.previous_recorded:
+        return view.forecast.current
+    return before
+
+
+def _changes(view: DeploymentView) -> str:
     """What the plan says, until there is an outcome to look at instead."""
-    plan = deployment.plan
-    if plan is None or deployment.phase.final:
+    deployment, plan = view.deployment, view.deployment.plan
+    if deployment.phase.final:
         return ""
-    lines = [f"• {escape(change, 200)}" for change in plan.changes[:5]]
-    if len(plan.changes) > 5:
-        lines.append(f"• … and {len(plan.changes) - 5} more")
-    lines += [f"! Warning: {escape(warning, 200)}" for warning in plan.warnings[:3]]
+    lines = change_lines(plan) if plan else []
+    if view.forecast and view.forecast.downgrade and deployment.phase in WAITING and not deployment.is_rollback:
+        lines.insert(0, downgrade_line(_before(view), deployment.release))
     return "*What changes*\n" + "\n".join(lines) if lines else ""
 
 
 def _identity(deployment: Deployment) -> str:
     return f"#{deployment.number} · {escape(deployment.id, 64)} · lock {escape(deployment.scope, 120)}"
+
+
+def _glass(view: DeploymentView) -> str:
+    broken = [one for one in view.overrides if one.kind is OverrideKind.BREAK_GLASS]
+    return f" The glass was broken by {name(broken[0].by)}." if broken else ""
 
 
 def _took(deployment: Deployment) -> str:
@@ -220,8 +251,15 @@ def _facts(view: DeploymentView) -> list[str]:
     environment = escape(deployment.environment, 80)
     version = escape(deployment.release.version, 80)
     match deployment.phase:
+        case Phase.AWAITING_APPROVAL if view.approval:
+            return [missing(view.approval), f"expires {instant(view.approval.expires_at)}"]
+        case Phase.HELD if deployment.hold:
+            return [" · ".join([*hold_parts(deployment.hold), f"since {instant(deployment.since)}"])]
+        case Phase.SCHEDULED:
+            return [" · ".join(schedule_parts(view)), note]
         case Phase.QUEUED if view.queue:
-            return [" · ".join(queue_parts(view.queue)), note]
+            goes_next = ["goes next"] if deployment.hurried else []
+            return [" · ".join([*goes_next, *queue_parts(view.queue)]), note]
         case Phase.DEPLOYING | Phase.VERIFYING | Phase.PAUSED:
             return [" · ".join(progress_parts(deployment)), note]
         case Phase.SUCCEEDED if view.current:

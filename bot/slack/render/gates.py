@@ -12,6 +12,7 @@ from bot.domain.actor import ActorKind
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.approval import TallyState
 from bot.domain.policy.gates import Verdict
+from bot.domain.policy.lock import ChangeType, LockLevel
 from bot.domain.policy.override import OverrideKind
 from bot.slack.render.text import clause, escape, group_name, inner, instant, listed, name
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.deployment import Hold
+    from bot.domain.policy.freeze import Freeze
     from bot.domain.policy.gates import GateResult
+    from bot.domain.policy.lock import StickyLock
     from bot.domain.policy.override import Override
+    from bot.domain.policy.scope import Scope
     from bot.domain.policy.window import WindowDecision
     from bot.domain.view import ApprovalView, DeploymentView
 
@@ -42,6 +46,7 @@ _VERDICTS = {
 }
 _ALWAYS_TOLD = frozenset({"order"})
 """Gates that people want to read of although they let it through."""
+_LOCKS = 3
 _NOTHING_BEFORE = "Nothing has to come before"
 
 
@@ -67,6 +72,28 @@ def ends(gate: str, until: datetime | None) -> str:
     if until is None:
         return "until somebody ends it"
     return f"{'opens' if gate == 'window' else 'until'} {instant(until)}"
+
+
+def lock_line(lock: StickyLock) -> str:
+    """Who locked what, why, since when and until when."""
+    block = lock.level is LockLevel.BLOCK
+    who = "the bot" if lock.automatic else name(lock.owner)
+    what = "" if lock.change_type is ChangeType.ANY else f" against {lock.change_type.value} changes"
+    line = (
+        f"{'✗' if block else '!'} *{_scope(lock.scope)}* – {'Locked' if block else 'Marked'}{what} by {who}: "
+        f"{clause(lock.reason) or 'no reason given'} · since {instant(lock.at)} · {ends('lock', lock.until)}"
+    )
+    if lock.hard and not lock.automatic:
+        line += " · holds its owner too"
+    return line + (f" · incident {escape(lock.incident, 80)}" if lock.incident else "")
+
+
+def freeze_line(freeze: Freeze) -> str:
+    """Who froze what, why, since when and until when."""
+    return (
+        f"✗ *{_scope(freeze.scope)}* – Frozen by {name(freeze.by)}: {clause(freeze.reason) or 'no reason given'} · "
+        f"since {instant(freeze.at)} · {ends('freeze', freeze.until)}"
+    )
 
 
 def missing(approval: ApprovalView) -> str:
@@ -126,7 +153,7 @@ def hold_parts(hold: Hold) -> list[str]:
     parts = [f"{gate_title(hold.gate)}: {clause(hold.sentence, 500)}"]
     if hold.until:
         parts.append(ends(hold.gate, hold.until))
-    parts.append("goes on by itself then" if hold.resumes else "somebody must press *Start*")
+    parts.append("goes on by itself" if hold.resumes else "somebody must press *Start*")
     return parts
 
 
@@ -157,8 +184,12 @@ def standing(view: DeploymentView) -> list[str]:
     lines = [override_line(override) for override in view.overrides]
     if view.deployment.phase in WAITING:
         lines += [void_line(view), approval_line(view)]
+        lines += [lock_line(lock) for lock in view.blocking[:_LOCKS]]
         if view.forecast:
-            lines += gate_lines(view.forecast.gates, approval=view.approval is None)
+            hold = view.deployment.hold  # told by the status line already
+            held = hold.gate if hold and view.deployment.phase is Phase.HELD else None
+            asked = [result for result in view.forecast.gates if result.name != held]
+            lines += gate_lines(asked, approval=view.approval is None)
     elif view.deployment.phase is Phase.REJECTED:
         lines.append(approval_line(view))
     return [line for line in lines if line]
@@ -172,6 +203,10 @@ def window_line(environment: str, decision: WindowDecision) -> str:
         return f"✓ *{place}* – Open{until}: {inner(clause(decision.reason))}"
     opens = f"opens {instant(decision.opens_at)}" if decision.opens_at else "does not open within two years"
     return f"‖ *{place}* – Closed, {opens}: {inner(clause(decision.reason))}"
+
+
+def _scope(scope: Scope) -> str:
+    return escape(scope.subject, 120)
 
 
 def _told(result: GateResult) -> bool:

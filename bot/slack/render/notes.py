@@ -1,19 +1,21 @@
 """The replies in a deployment's thread: only what a person must notice, each once.
 
 A pure function of the deployment. A note's key is the same for ever, so a note that was posted is never posted again.
+What comes before the change (approval, holds, times) is said in `waiting`, what comes of the change here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
 from bot.domain.lifecycle import Phase
 from bot.slack.render import blocks as b
 from bot.slack.render.deployment import SYMBOLS, metadata, phase_words, release_words
-from bot.slack.render.message import Message, compose
+from bot.slack.render.message import compose
+from bot.slack.render.note import Note, NoteFile
 from bot.slack.render.text import clean, count, duration, escape, name, person, plain, sentence
+from bot.slack.render.waiting import waiting_notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,29 +28,10 @@ _EXCERPT = 1_000
 _FILE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class NoteFile:
-    """Something too long for a message; of something enormous only the tail, where the trouble is."""
-
-    name: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One reply in the thread."""
-
-    key: str
-    message: Message
-    broadcast: bool = False
-    """Whether the channel sees it too."""
-    file: NoteFile | None = None
-
-
 def notes(view: DeploymentView) -> Sequence[Note]:
     """The replies that must be there by now, oldest first."""
     deployment = view.deployment
-    found = []
+    found = [*waiting_notes(view)]
     if deployment.phase is Phase.NEEDS_ATTENTION:
         times = sum(moment.phase is Phase.NEEDS_ATTENTION for moment in deployment.timeline)
         found.append(_note(view, f"needs_attention.{times}", _attention(view), reason=deployment.note, broadcast=True))
@@ -153,3 +136,6 @@ def _rolled_back(view: DeploymentView) -> str:
         f"{line} {environment} serves {escape(rollback.release.version, 80)} again, "
         f"brought back by {name(rollback.requester)} with #{rollback.number} ({release_words(rollback)})."
     )
+
+
+__all__ = ["LONG", "Note", "NoteFile", "notes"]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
     from bot.domain.policy.gates import GateResult
+    from bot.domain.policy.scope import Scope
     from bot.engine.approvals import Approvals
     from bot.engine.gatekeeper import Gatekeeper
     from bot.engine.ledger import Ledger
@@ -68,7 +69,7 @@ class Admission:
 
         None if it is to be taken up when its time comes, or is over.
         """
-        seen, look_at = 0, self.ledger.now()
+        seen, look_at, woke = 0, self.ledger.now(), True
         with self.ledger.woken_by(deployment_id) as woken:
             while True:
                 woken.clear()
@@ -79,7 +80,7 @@ class Admission:
                 if deployment.phase not in WAITING or deployment.phase is Phase.SCHEDULED:
                     return None
                 now = self.ledger.now()
-                if deployment.view != seen or now >= look_at:
+                if woke or deployment.view != seen or now >= look_at:
                     after, at = await self._look(deployment)
                     if after.phase is not deployment.phase:
                         continue
@@ -92,6 +93,7 @@ class Admission:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await woken.wait()
+                woke = woken.is_set()
 
     async def fire(self, deployment_id: DeploymentId, version: int) -> bool:
         """Take up a deployment whose time has come; False when that time is not the one it waits for any more.
@@ -140,6 +142,18 @@ class Admission:
             return replace(deployment.touch(), waits=True, hold=replace(deployment.hold, resumes=True))
 
         return await self.ledger.amend(deployment_id, waiting)
+
+    async def look_again_at(self, scope: Scope) -> None:
+        """See to it that whoever waits with a deployment that is held there, in whatever replica, looks again."""
+        for deployment in await self.deployments.held():
+            if scope.covers(deployment.service, deployment.environment):
+                await self.ledger.amend(deployment.id, lambda found: found.touch())
+
+    async def wake_all(self) -> None:
+        """The configuration has changed: look again at everything that waits to be approved or is held."""
+        for deployment in await self.deployments.active():
+            if deployment.phase in {Phase.AWAITING_APPROVAL, Phase.HELD}:
+                self.ledger.announce(deployment)
 
     async def check(self, deployment: Deployment) -> tuple[GateResult, ...]:
         """The gates that keep a deployment, whose turn it is, from going on now. Rollbacks were asked when they were

@@ -110,9 +110,7 @@ class Orders:
         plan = await self.providers.target(catalog, release.service, environment).plan(release=release)
         at = order.wish.at if order.wish else None
         gates = await self.gatekeeper.foresee(release, environment, member=order.requester, at=at)
-        forecast = await self.insight.forecast(
-            service=release.service, environment=environment, release=release, gates=gates
-        )
+        forecast = await self.insight.forecast(catalog, release.service, environment, release, plan, gates)
         return DryRun(release=release, plan=plan, forecast=forecast)
 
     async def resolve(self, order: Order) -> tuple[Catalog, Release, str]:

@@ -9,21 +9,37 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import BadCommand, UnknownDeployment
 from bot.domain.ids import DeploymentId
 from bot.domain.lifecycle import Phase
+from bot.domain.policy.access import Action, may
+from bot.domain.policy.lock import covering, decide
+from bot.domain.policy.window import is_open
 from bot.domain.view import DeploymentView, Overview, QueueView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bot.domain.actor import Membership
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement
     from bot.domain.ids import EnvironmentName, LockScope, ServiceName
+    from bot.domain.policy.lock import StickyLock
+    from bot.domain.policy.override import Override
+    from bot.domain.view import Forecast
+    from bot.engine.approvals import Approvals
+    from bot.engine.gatekeeper import Gatekeeper
+    from bot.engine.insight import Insight
     from bot.engine.ledger import Ledger
     from bot.ports.deployments import Deployments, Releases
+    from bot.ports.freezes import Freezes
+    from bot.ports.locks import Locks
+    from bot.ports.overrides import Overrides
     from bot.ports.providers import CatalogSource
+    from bot.ports.schedules import Schedules
 
 _RECENT = 10
 """Deployments whose durations make the expected wait."""
 _HOME_ROWS = 20
+_FORESEEN = frozenset({Phase.REQUESTED, Phase.AWAITING_APPROVAL, Phase.SCHEDULED, Phase.HELD})
+"""Phases in which people are shown what stands before the deployment. In the queue it is the queue."""
 
 
 @dataclass(kw_only=True)
@@ -34,6 +50,13 @@ class Queries:
     deployments: Deployments
     releases: Releases
     catalogs: CatalogSource
+    gatekeeper: Gatekeeper
+    approvals: Approvals
+    insight: Insight
+    schedules: Schedules
+    locks: Locks
+    freezes: Freezes
+    overrides: Overrides
 
     async def view(self, deployment_id: DeploymentId) -> DeploymentView:
         """A deployment with what people need to see around it."""
@@ -52,10 +75,17 @@ class Queries:
             if back_to and takes_back and back_to.release.same_as(takes_back.release):
                 back_to = None  # it is just being taken back
         environment = self.catalogs.current().environments.get(deployment.environment)
+        held = deployment.phase is Phase.HELD and deployment.hold is not None and deployment.hold.gate == "lock"
+        scheduled = deployment.phase is Phase.SCHEDULED
         return DeploymentView(
             deployment=deployment,
             protected=bool(environment and environment.protected),
             queue=await self._queue(deployment) if deployment.phase is Phase.QUEUED else None,
+            approval=await self.approvals.view(deployment),
+            schedule=await self.schedules.of(deployment.id) if scheduled else None,
+            forecast=await self._forecast(deployment) if deployment.phase in _FORESEEN else None,
+            blocking=await self._blocking(deployment) if held else (),
+            overrides=await self.overrides.of_deployment(deployment.id),
             current=current,
             rollback_to=back_to,
             takes_back=takes_back,
@@ -119,16 +149,70 @@ class Queries:
         scopes = dict.fromkeys(deployment.scope for deployment in await self.under_way(service, environment))
         return [(scope, await self.deployments.holder(scope), await self.deployments.queue(scope)) for scope in scopes]
 
-    async def overview(self) -> Overview:
-        """What the Home tab tells."""
+    async def overview(self, viewer: Membership | None = None) -> Overview:
+        """What the Home tab tells; to ``viewer``, if that is known, also what waits for their word."""
         active = await self.deployments.active()
-        shown = [await self.view_of(deployment) for deployment in active[:_HOME_ROWS]]
+        to_approve = [] if viewer is None else await self._to_approve(active, viewer)
+        first = sorted(active, key=lambda deployment: deployment.id not in to_approve)
+        shown = [await self.view_of(deployment) for deployment in first[:_HOME_ROWS]]
+        at, catalog = self.ledger.now(), self.catalogs.current()
         return Overview(
             running=shown,
             placements=await self.where(),
-            attention=[deployment.id for deployment in active if deployment.phase is Phase.NEEDS_ATTENTION],
-            at=self.ledger.now(),
+            attention=[deployment.id for deployment in active if _needs_somebody(deployment)],
+            at=at,
+            to_approve=to_approve,
+            locks=await self.locks.current(at=at),
+            freezes=await self.freezes.current(at=at),
+            scheduled=await self.schedules.all(),
+            windows=[
+                (environment.name, is_open(environment.windows, at))
+                for environment in catalog.environments.values()
+                if environment.windows
+            ],
+            to_review=[] if viewer is None else await self._to_review(viewer),
         )
+
+    async def _to_approve(self, active: Sequence[Deployment], viewer: Membership) -> list[DeploymentId]:
+        found = []
+        for deployment in active:
+            if deployment.phase is Phase.AWAITING_APPROVAL and self.gatekeeper.may_approve(viewer, deployment):
+                tally = await self.gatekeeper.tally_of(deployment)
+                if tally is None or not any(one.same_as(viewer.actor) for one in tally.by):
+                    found.append(deployment.id)
+        return found
+
+    async def _to_review(self, viewer: Membership) -> list[Override]:
+        return [
+            one
+            for one in await self.overrides.to_review()
+            if not one.by.same_as(viewer.actor)
+            and any(
+                may(
+                    self.catalogs.current().rules,
+                    viewer,
+                    action,
+                    service=one.service,
+                    environment=one.environment,
+                ).allowed
+                for action in (Action.BREAK_GLASS, Action.CONFIGURE)
+            )
+        ]
+
+    async def _forecast(self, deployment: Deployment) -> Forecast:
+        return await self.insight.forecast(
+            self.catalogs.current(),
+            deployment.service,
+            deployment.environment,
+            deployment.release,
+            deployment.plan,
+            await self.gatekeeper.ask(deployment, artifact=False),
+        )
+
+    async def _blocking(self, deployment: Deployment) -> Sequence[StickyLock]:
+        at = self.ledger.now()
+        there = covering(await self.locks.current(at=at), deployment.service, deployment.environment, at)
+        return decide(there, deployment.requester).holding
 
     async def _queue(self, deployment: Deployment) -> QueueView | None:
         waiting = await self.deployments.queue(deployment.scope)
@@ -161,3 +245,10 @@ class Queries:
             if other.rollback_of == deployment.id and other.phase is not Phase.ABORTED:
                 return other
         return None
+
+
+def _needs_somebody(deployment: Deployment) -> bool:
+    """Whether it stays where it is until a person does something."""
+    if deployment.phase is Phase.HELD:
+        return deployment.hold is not None and not deployment.hold.resumes
+    return deployment.phase is Phase.NEEDS_ATTENTION

@@ -1,0 +1,253 @@
+"""The engine put together: every use case over one set of ports. The composition root gives the ports and starts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.engine.admission import Admission
+from bot.engine.approvals import Approvals
+from bot.engine.durable import Durable
+from bot.engine.freezing import Freezing
+from bot.engine.gatekeeper import Gatekeeper
+from bot.engine.insight import Insight
+from bot.engine.ledger import Ledger, utc_now
+from bot.engine.locking import Locking
+from bot.engine.orders import Orders
+from bot.engine.overriding import Overriding
+from bot.engine.permits import Permits
+from bot.engine.queries import Queries
+from bot.engine.queueing import Queueing
+from bot.engine.requests import Requests
+from bot.engine.rollout import Rollout
+from bot.engine.scheduling import Scheduling
+from bot.engine.steps import Steps
+from bot.engine.timetable import Timetable
+from bot.engine.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.ports.ballots import Ballots
+    from bot.ports.deployments import Deployments, Releases
+    from bot.ports.freezes import Freezes
+    from bot.ports.leases import Leases
+    from bot.ports.locks import Locks
+    from bot.ports.notices import Notices
+    from bot.ports.overrides import Overrides
+    from bot.ports.people import People
+    from bot.ports.providers import CatalogSource, Providers
+    from bot.ports.schedules import Schedules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Everything that the engine asks of the world around it."""
+
+    catalogs: CatalogSource
+    providers: Providers
+    people: People
+    deployments: Deployments
+    releases: Releases
+    leases: Leases
+    locks: Locks
+    freezes: Freezes
+    ballots: Ballots
+    schedules: Schedules
+    overrides: Overrides
+    notices: Notices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Every use case, and what carries them out."""
+
+    ledger: Ledger
+    gatekeeper: Gatekeeper
+    approvals: Approvals
+    admission: Admission
+    requests: Requests
+    queries: Queries
+    insight: Insight
+    locking: Locking
+    freezing: Freezing
+    overriding: Overriding
+    scheduling: Scheduling
+    queueing: Queueing
+    durable: Durable
+    timetable: Timetable
+
+    @classmethod
+    def build(
+        cls,
+        ports: Ports,
+        *,
+        database_url: str,
+        executor: str,
+        shared: bool,
+        now: Callable[[], datetime] = utc_now,
+    ) -> Engine:
+        """Put it together; nothing runs yet. ``shared`` says that other replicas may write to the same database."""
+        ledger = Ledger(deployments=ports.deployments, now=now)
+        gatekeeper = Gatekeeper(
+            ledger=ledger,
+            releases=ports.releases,
+            catalogs=ports.catalogs,
+            providers=ports.providers,
+            people=ports.people,
+            locks=ports.locks,
+            freezes=ports.freezes,
+            ballots=ports.ballots,
+            overrides=ports.overrides,
+        )
+        insight = Insight(
+            ledger=ledger,
+            deployments=ports.deployments,
+            releases=ports.releases,
+            catalogs=ports.catalogs,
+            providers=ports.providers,
+        )
+        queueing = Queueing(
+            ledger=ledger, deployments=ports.deployments, catalogs=ports.catalogs, gatekeeper=gatekeeper
+        )
+        approvals = Approvals(
+            ledger=ledger,
+            deployments=ports.deployments,
+            ballots=ports.ballots,
+            gatekeeper=gatekeeper,
+            people=ports.people,
+        )
+        admission = Admission(
+            ledger=ledger,
+            deployments=ports.deployments,
+            gatekeeper=gatekeeper,
+            approvals=approvals,
+            schedules=ports.schedules,
+            queueing=queueing,
+            providers=ports.providers,
+            look_again=1.0 if shared else 30.0,
+        )
+        permits = Permits(
+            ledger=ledger,
+            deployments=ports.deployments,
+            leases=ports.leases,
+            gatekeeper=gatekeeper,
+            executor=executor,
+        )
+        rollout = Rollout(
+            ledger=ledger,
+            deployments=ports.deployments,
+            releases=ports.releases,
+            catalogs=ports.catalogs,
+            providers=ports.providers,
+            permits=permits,
+            look_again=1.0 if shared else 30.0,
+        )
+        steps = Steps(
+            ledger=ledger,
+            deployments=ports.deployments,
+            releases=ports.releases,
+            rollout=rollout,
+            admission=admission,
+            locks=ports.locks,
+        )
+        durable = Durable(
+            steps=steps, ledger=ledger, leases=ports.leases, database_url=database_url, executor=executor
+        )
+        orders = Orders(
+            deployments=ports.deployments,
+            releases=ports.releases,
+            catalogs=ports.catalogs,
+            providers=ports.providers,
+            gatekeeper=gatekeeper,
+            overrides=ports.overrides,
+            insight=insight,
+        )
+        requests = Requests(
+            ledger=ledger,
+            deployments=ports.deployments,
+            releases=ports.releases,
+            catalogs=ports.catalogs,
+            providers=ports.providers,
+            gatekeeper=gatekeeper,
+            orders=orders,
+            schedules=ports.schedules,
+            durable=durable,
+        )
+        queries = Queries(
+            ledger=ledger,
+            deployments=ports.deployments,
+            releases=ports.releases,
+            catalogs=ports.catalogs,
+            gatekeeper=gatekeeper,
+            approvals=approvals,
+            insight=insight,
+            schedules=ports.schedules,
+            locks=ports.locks,
+            freezes=ports.freezes,
+            overrides=ports.overrides,
+        )
+        locking = Locking(
+            ledger=ledger,
+            deployments=ports.deployments,
+            catalogs=ports.catalogs,
+            locks=ports.locks,
+            notices=ports.notices,
+            gatekeeper=gatekeeper,
+            freed=admission.look_again_at,
+        )
+        freezing = Freezing(
+            ledger=ledger,
+            deployments=ports.deployments,
+            catalogs=ports.catalogs,
+            freezes=ports.freezes,
+            leases=ports.leases,
+            notices=ports.notices,
+            gatekeeper=gatekeeper,
+        )
+        overriding = Overriding(
+            ledger=ledger,
+            catalogs=ports.catalogs,
+            overrides=ports.overrides,
+            notices=ports.notices,
+            gatekeeper=gatekeeper,
+            requests=requests,
+        )
+        upkeep = Upkeep(ledger=ledger, locks=ports.locks, freezes=ports.freezes, locking=locking, freezing=freezing)
+        timetable = Timetable(schedules=ports.schedules, fire=durable.fire, upkeep=upkeep.look, now=ledger.now)
+        ledger.listeners.append(timetable.heard)
+        scheduling = Scheduling(
+            ledger=ledger,
+            deployments=ports.deployments,
+            schedules=ports.schedules,
+            catalogs=ports.catalogs,
+            gatekeeper=gatekeeper,
+            changed=timetable.changed,
+        )
+        return cls(
+            ledger=ledger,
+            gatekeeper=gatekeeper,
+            approvals=approvals,
+            admission=admission,
+            requests=requests,
+            queries=queries,
+            insight=insight,
+            locking=locking,
+            freezing=freezing,
+            overriding=overriding,
+            scheduling=scheduling,
+            queueing=queueing,
+            durable=durable,
+            timetable=timetable,
+        )
+
+    async def start(self) -> None:
+        """Take up what was left and begin to work."""
+        await self.durable.start()
+        await self.timetable.start()
+
+    async def stop(self) -> None:
+        """Take nothing more up. What runs goes on with the next start."""
+        await self.timetable.stop()
+        await self.durable.stop()

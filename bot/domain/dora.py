@@ -179,6 +179,33 @@ def restored_after(deployment: Deployment) -> float | None:
     return None
 
 
+def usual_duration(deployments: Sequence[Deployment], *, last: int = 10) -> float | None:
+    """Seconds from the begin of the change to its success, the median of the ``last`` successes; None without any.
+
+    ``deployments`` are of one place, newest first. Those that waited for a person's decision on the way say nothing
+    about how long it takes, and neither do rollbacks, which skip what a deployment does.
+    """
+    durations = [
+        (end.at - begin.at).total_seconds()
+        for one in deployments
+        if not one.is_rollback
+        and one.reached(Phase.NEEDS_ATTENTION) is None
+        and (end := one.reached(Phase.SUCCEEDED))
+        and (begin := one.reached(_BEGAN))
+    ][:last]
+    return median(durations) if durations else None
+
+
+def failure_rate(deployments: Sequence[Deployment], *, last: int = 20) -> tuple[float | None, int]:
+    """Of the ``last`` changes, the share that failed (see `DEFINITIONS`), and how many these were; None without any.
+
+    ``deployments`` are of one place, newest first.
+    """
+    changes = [one for one in deployments if not one.is_rollback and (failed_at(one) or succeeded_at(one))][:last]
+    failures = sum(failed_at(one) is not None for one in changes)
+    return (failures / len(changes) if changes else None), len(changes)
+
+
 def _asked_back_at(deployment: Deployment) -> datetime:
     moment = deployment.reached(Phase.ROLLING_BACK)
     return moment.at if moment else deployment.since

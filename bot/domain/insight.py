@@ -28,9 +28,10 @@ class Explanation:
 
     action: Action
     subject: Actor
-    allowed: bool
+    allowed: bool | None
+    """None in a last line that sums up places with different answers, when there would be too many lines."""
     places: tuple[tuple[ServiceName, EnvironmentName], ...]
-    """All places with the same answer from the same row; at least one."""
+    """All places with this answer from this row; at least one."""
     where: str
     """The places in words: ``checkout in production``, ``every service in staging``."""
     reason: str
@@ -86,6 +87,8 @@ class DriftKind(StrEnum):
     NONE = "none"
     #: It runs something else: it was changed outside the bot.
     CHANGED = "changed"
+    #: It runs something, and nothing was ever recorded there.
+    UNRECORDED = "unrecorded"
     #: It could not be read, so nothing is known. This is not "no drift".
     UNREADABLE = "unreadable"
     #: A deployment is under way there, which is to change it.

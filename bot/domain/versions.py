@@ -6,7 +6,8 @@ import re
 from itertools import zip_longest
 
 _VERSION = re.compile(
-    r"(?P<prefix>(?:[a-z][a-z_-]*?[-_/])?)v?(?P<numbers>[0-9]{1,18}(?:\.[0-9]{1,18})*)(?P<rest>(?:[-_.+a-z].*)?)", re.ASCII
+    r"(?P<prefix>(?:[a-z][a-z_-]*?[-_/])?)v?(?P<numbers>[0-9]{1,18}(?:\.[0-9]{1,18})*)(?P<rest>(?:[-_.+a-z].*)?)",
+    re.ASCII,
 )
 _STAGE = re.compile(r"[-_.]?(?P<word>[a-z]+)[-_.]?(?P<number>[0-9]{0,18})", re.ASCII)
 _COMMIT = re.compile(r"(?=.*[a-f])[0-9a-f]{7,40}", re.ASCII)
@@ -25,9 +26,9 @@ def compare(one: str, other: str) -> int | None:
     """Negative when ``one`` is the earlier version, positive when it is the later one, 0 when both are the same.
 
     Reads numbers with dots (``v1.10`` is later than ``v1.9``, ``1.2`` is ``1.2.0``), with the same name before them
-    (``release-7``), dates, and what comes before or after a release (``1.0-rc.2``, ``1.0.post1``); what follows a ``+`` does
-    not count. None where it cannot be told: branches, commits, digests, names of different kinds, and suffixes that
-    mean nothing to us, such as ``-alpine``, when they alone differ.
+    (``release-7``), dates, and what comes before or after a release (``1.0-rc.2``, ``1.0.post1``); what follows a ``+``
+    does not count. None where it cannot be told: branches, commits, digests, names of different kinds, and suffixes
+    that mean nothing to us, such as ``-alpine``, when they alone differ.
     """
     first, second = _read(one), _read(other)
     if first is None or second is None or first[0] != second[0]:
@@ -47,7 +48,11 @@ def _read(version: str) -> tuple[str, tuple[int, ...], str] | None:
     match = None if _COMMIT.fullmatch(text) else _VERSION.fullmatch(text)
     if match is None:
         return None
-    return match["prefix"], tuple(int(number) for number in match["numbers"].split(".")), match["rest"].partition("+")[0]
+    return (
+        match["prefix"],
+        tuple(int(number) for number in match["numbers"].split(".")),
+        match["rest"].partition("+")[0],
+    )
 
 
 def _stage(rest: str) -> tuple[int, int] | None:

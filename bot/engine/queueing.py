@@ -48,9 +48,7 @@ class Queueing:
         rule = self.gatekeeper.authorise(requester, Action.RUN_NEXT, found.service, found.environment)
         reason = reason.strip()
         if not reason:
-            raise BadCommand(
-                "Who goes before others says why.", hint=f"`/deploy run-next #{found.number} reason=\"…\"`"
-            )
+            raise BadCommand("Who goes before others says why.", hint=f'`/deploy run-next #{found.number} reason="…"`')
         _in_the_queue(found)
         queue = await self.deployments.queue(found.scope)
         ahead = [other for other in queue[: _place_of(found, queue)] if not other.is_rollback]

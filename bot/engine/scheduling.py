@@ -102,7 +102,9 @@ class Scheduling:
         if at - now > FARTHEST:
             raise BadCommand(f"That is more than {FARTHEST.days} days away.", hint="Say an earlier time.")
         if expires <= at:
-            raise BadCommand("It would expire before its time comes.", hint="Let it expire later, such as `expires=1h`.")
+            raise BadCommand(
+                "It would expire before its time comes.", hint="Let it expire later, such as `expires=1h`."
+            )
         if found.phase is not Phase.SCHEDULED:
             raise InvalidTransition(
                 f"#{found.number} is {found.phase.words}; only one that waits for its time can be moved."

@@ -19,7 +19,7 @@ from bot.domain.errors import DeploymentArchitectError
 from bot.domain.lifecycle import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
@@ -83,6 +83,7 @@ class Timetable:
         self._stopping.set()
         for event in (self._look, self._keep_up):
             event.set()
+        await asyncio.sleep(0)  # the scheduler stops in the loop's next round
         _, late = await asyncio.wait(workers, timeout=_LAST_WORDS)
         for worker in late:
             worker.cancel()
@@ -133,9 +134,7 @@ class Timetable:
                 scheduler.remove_job(gone)
         for name, at in wanted.items():
             if self._rings.get(name) != at:
-                scheduler.add_job(
-                    self._set, "date", run_date=at, args=[self._look], id=name, replace_existing=True
-                )
+                scheduler.add_job(self._set, "date", run_date=at, args=[self._look], id=name, replace_existing=True)
                 self._rings[name] = at
 
     async def _fire_due(self) -> None:
@@ -170,6 +169,6 @@ class Timetable:
         event.set()
 
 
-def upcoming(schedules: list[Schedule] | tuple[Schedule, ...], now: datetime) -> dict[DeploymentId, datetime]:
+def upcoming(schedules: Sequence[Schedule], now: datetime) -> dict[DeploymentId, datetime]:
     """When each schedule that is not due yet is to ring."""
     return {schedule.deployment: schedule.at for schedule in schedules if schedule.at > now}

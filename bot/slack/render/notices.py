@@ -1,0 +1,105 @@
+"""What is told to somebody apart from the message of a deployment: about locks, freezes and exceptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.notice import NoticeKind
+from bot.slack.names import COMMAND, ActionId, ButtonValue, IdValue
+from bot.slack.render import blocks as b
+from bot.slack.render import controls
+from bot.slack.render.message import Message, compose
+from bot.slack.render.text import escape, name_plain, plain, sentence
+
+if TYPE_CHECKING:
+    from bot.domain.notice import Notice
+
+    Block = b.Block
+
+_TITLES = {
+    NoticeKind.LOCK_TAKEN: ("!", "Your lock was taken over"),
+    NoticeKind.LOCK_NAG: ("?", "Is your lock still needed"),
+    NoticeKind.LOCK_ENDED: ("✓", "Your lock has ended"),
+    NoticeKind.LOCK_ASKED: ("?", "Somebody waits for your lock"),
+    NoticeKind.FROZEN: ("‖", "Frozen"),
+    NoticeKind.UNFROZEN: ("✓", "Freeze lifted"),
+    NoticeKind.OVERRIDE_ASKED: ("?", "Override asked for"),
+    NoticeKind.OVERRIDE_AGREED: ("!", "Override agreed"),
+    NoticeKind.GLASS_BROKEN: ("!", "Glass broken"),
+    NoticeKind.FREED: ("✓", "Free to start"),
+}
+_NEXT = {
+    NoticeKind.LOCK_TAKEN: "What you protected with it is not protected by you any more.",
+    NoticeKind.LOCK_NAG: "Unlock it, or say that you keep it; else it stays until its time is over or somebody acts.",
+    NoticeKind.OVERRIDE_ASKED: "A second person must agree: neither who asks for it nor who deploys.",
+    NoticeKind.GLASS_BROKEN: "Somebody must look at it and mark it as reviewed.",
+    NoticeKind.FREED: "Its gates are asked again when it is started.",
+}
+METADATA_EVENT = "notice"
+
+
+def notice(told: Notice) -> Message:
+    """What happened, and the buttons that fit."""
+    symbol, title = _TITLES[told.kind]
+    what = sentence(escape(told.sentence, 1_500)) or "It has happened."
+    mark = "?" if symbol == "?" and not title.startswith(("Somebody", "Override")) else ""
+    lines = [f"{symbol} *{title}{mark}*", what]
+    if advice := _NEXT.get(told.kind):
+        lines.append(f"→ {advice}")
+    content: list[Block] = [b.section("\n".join(lines))]
+    if told.kind is NoticeKind.UNFROZEN and (held := told.facts.get("held", "").strip()):
+        numbers = ", ".join(f"#{escape(number.strip().lstrip('#'), 20)}" for number in held.split(",")[:20])
+        content.append(b.section(f"‖ *Held meanwhile*: {numbers}. Start what is still wanted in its message."))
+    if row := _row(told):
+        content.append(b.actions(row))
+    metadata = {"event_type": METADATA_EVENT, "event_payload": {"key": plain(told.key, 200)}}
+    return compose(f"{title}{mark or ':'} {what}", content, metadata)
+
+
+def _row(told: Notice) -> list[dict[str, Any]]:
+    lock, freeze, override = (_id(told, fact) for fact in ("lock", "freeze", "override"))
+    place = told.facts.get("scope") or told.facts.get("place") or "it"
+    about = told.deployment or ""
+    match told.kind:
+        case NoticeKind.LOCK_NAG | NoticeKind.LOCK_ASKED if lock:
+            return [controls.unlock(lock, place), controls.keep(lock, place)]
+        case NoticeKind.FROZEN if freeze:
+            return [controls.unfreeze(freeze, place)]
+        case NoticeKind.OVERRIDE_ASKED if override:
+            return [controls.agree(override, place, asker=name_plain(told.by), about=about)]
+        case NoticeKind.GLASS_BROKEN if override:
+            return [controls.review(override, about=about)]
+        case NoticeKind.FREED if told.deployment:
+            return _start(told)
+    return []
+
+
+def _start(told: Notice) -> list[dict[str, Any]]:
+    """*Start*, without the version that its presser saw: a notice does not follow the deployment."""
+    assert told.deployment is not None
+    value = ButtonValue(told.deployment, 1)
+    if ButtonValue.decode(value.encode()) is None:
+        return []
+    number = told.facts.get("number", "")
+    what = f"#{plain(number.lstrip('#'), 20)}" if number else "the deployment"
+    return [
+        b.button(
+            "Start",
+            action_id=ActionId.START,
+            value=value,
+            spoken=f"Start {what}",
+            style="primary",
+            ask=b.confirm(
+                f"Start {what}?",
+                f"Every gate is asked again; if one still stops it, it is held again. {COMMAND} status shows it.",
+                yes="Start",
+                no="Not now",
+                danger=False,
+            ),
+        )
+    ]
+
+
+def _id(told: Notice, fact: str) -> str:
+    found = told.facts.get(fact, "")
+    return found if IdValue(found).comes_back else ""

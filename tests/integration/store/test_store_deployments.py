@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from store_samples import (
@@ -21,7 +22,8 @@ from store_samples import (
 )
 
 from bot.domain.actor import BOT
-from bot.domain.deployment import Deployment, Request
+from bot.domain.deployment import Deployment, Moment, Request
+from bot.domain.dora import figures
 from bot.domain.errors import InvalidTransition, SomebodyWasFaster, StoreError, UnknownDeployment
 from bot.domain.history import Event
 from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
@@ -292,6 +294,79 @@ class TestQuestions:
         await store(deployments, *RUNS)
         await store(deployments, P.QUEUED, scope=LockScope("elsewhere"))
         assert [one.id for one in await deployments.queue(SCOPE)] == [urgent.id, first.id, second.id]
+
+    async def test_who_is_hurried_goes_after_the_rollbacks_and_before_the_others(
+        self, deployments: StoredDeployments
+    ) -> None:
+        past = await store(deployments, *SUCCEEDS)
+        first, second, third = [await store(deployments, P.QUEUED) for _ in range(3)]
+        urgent = await store(deployments, P.QUEUED, rollback_of=past.id)
+
+        def hurry(now: Deployment) -> Deployment:
+            return replace(now, hurried=not now.hurried, version=now.version + 1, view=now.view + 1)
+
+        await deployments.update(third.id, hurry)
+        assert [one.id for one in await deployments.queue(SCOPE)] == [urgent.id, third.id, first.id, second.id]
+        await deployments.update(third.id, hurry)
+        assert [one.id for one in await deployments.queue(SCOPE)] == [urgent.id, first.id, second.id, third.id]
+
+    async def test_those_that_wait_in_a_place_are_of_exactly_that_place(self, deployments: StoredDeployments) -> None:
+        ways = ((P.AWAITING_APPROVAL,), (P.SCHEDULED,), (P.HELD,), (P.QUEUED,))
+        waiting = [await store(deployments, *way) for way in ways]
+        for way in ((), RUNS, SUCCEEDS, (P.ABORTED,), (*RUNS, P.NEEDS_ATTENTION)):
+            await store(deployments, *way)
+        # The scope is shared, the place is not.
+        elsewhere = await store(deployments, P.HELD, environment=EnvironmentName("production"))
+        other = await store(deployments, P.HELD, service=ServiceName("payments"))
+        assert await deployments.waiting(CHECKOUT, STAGING) == waiting
+        assert await deployments.waiting(ServiceName("payments"), STAGING) == [other]
+        assert await deployments.waiting(ServiceName("nobody"), STAGING) == []
+        assert await deployments.held() == [waiting[2], elsewhere, other]
+
+    async def test_what_ended_in_a_period_is_what_its_figures_need(self, deployments: StoredDeployments) -> None:
+        day = timedelta(days=1)
+
+        async def run(*phases: Phase, begins: float, **changes: Any) -> Deployment:
+            """One whose phases come a day after each other."""
+            asked = Moment(phase=P.REQUESTED, at=NOON + begins * day, actor=ADA)
+            found = await store(deployments, timeline=(asked,), **changes)
+            for n, phase in enumerate(phases, 1):
+                at = NOON + (begins + n) * day
+                found = await deployments.update(
+                    found.id, lambda now, to=phase, at=at: now.advance(to, actor=BOT, at=at), event=moved
+                )
+            return found
+
+        taken_back = (*SUCCEEDS, P.ROLLING_BACK, P.ROLLED_BACK)
+        began_before = await run(*SUCCEEDS, begins=-2)
+        on_the_border = await run(*SUCCEEDS, begins=-4)
+        asked_back = await run(*taken_back, begins=-4.5)
+        restored_after = await run(*taken_back, begins=2.5)
+        failed = await run(*RUNS, P.FAILED, begins=5)
+        rollback = await run(*SUCCEEDS, begins=4, rollback_of=began_before.id)
+        aborted = await run(P.QUEUED, P.ABORTED, begins=1)
+        other = await run(*SUCCEEDS, begins=1, service=ServiceName("payments"))
+        production = await run(*SUCCEEDS, begins=2, environment=EnvironmentName("production"))
+        for way, begins in ((SUCCEEDS, -9.0), (SUCCEEDS, 6.0), (taken_back, -9.0), (taken_back, 6.0), (RUNS, 1.0)):
+            await run(*way, begins=begins)
+        everything = {"since": NOON, "until": NOON + 10 * day}
+
+        async def ended(**which: Any) -> list[int]:
+            return [one.number for one in await deployments.ended(**everything, **which)]
+
+        here = [began_before, on_the_border, asked_back, restored_after, failed, rollback, aborted]
+        assert await ended() == [one.number for one in (*here, other, production)]
+        assert await ended(service=ServiceName("payments")) == [other.number]
+        assert await ended(environment=STAGING) == [one.number for one in (*here, other)]
+        assert await ended(service=CHECKOUT, environment=EnvironmentName("production")) == [production.number]
+        # The figures are those that somebody who has read the whole past comes to.
+        past = await deployments.history(CHECKOUT, None, limit=99)
+        for since, until in ((0, 10), (0, 1), (3, 4), (6, 7), (-9, 30)):
+            period: dict[str, Any] = {"since": NOON + since * day, "until": NOON + until * day}
+            some = await deployments.ended(**period, service=CHECKOUT)
+            assert figures(some, **period) == figures(past, **period)
+        assert len(await deployments.ended(since=NOON, until=NOON + timedelta(microseconds=1))) == 1
+        assert on_the_border.finished_at == NOON
 
     async def test_being_planned_looks_at_earlier_requests_only(self, deployments: StoredDeployments) -> None:
         await store(deployments, P.QUEUED)

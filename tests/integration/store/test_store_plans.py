@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +19,22 @@ from bot.store.feed import touches_of
 from bot.store.freezes import open_freezes
 from bot.store.locks import open_locks
 from bot.store.messages import untold_deployments
+from bot.store.notices import untold_notices
+from bot.store.overrides import overrides_at, overrides_of, overrides_to_review
 from bot.store.releases import good_releases
 from bot.store.schedules import due_schedules
-from bot.store.tables import ballots, deployments, events, freezes, locks, messages, proven, schedules
+from bot.store.tables import (
+    ballots,
+    deployments,
+    events,
+    freezes,
+    locks,
+    messages,
+    notices,
+    overrides,
+    proven,
+    schedules,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -29,11 +43,20 @@ if TYPE_CHECKING:
     from bot.store.engine import Database
 
 ROWS = 6_000
+HOUR = timedelta(hours=1)
 QUESTIONS: dict[str, tuple[Select[Any], str]] = {
     "active": (questions.active_deployments(), "ix_deployments_active"),
     "queue": (questions.queued_for(SCOPE), "ix_deployments_active"),
     "being planned": (questions.planned_before(SCOPE, ROWS), "ix_deployments_active"),
     "holder": (questions.holder_of(SCOPE), "ix_deployments_active"),
+    "waiting in a place": (questions.waiting_at("checkout", "staging"), "ix_deployments_active"),
+    "held": (questions.held_deployments(), "ix_deployments_active"),
+    "ended in a period": (questions.ended_between(NOON, NOON + HOUR), "ix_deployments_ended"),
+    "asked back in a period": (questions.ended_between(NOON, NOON + HOUR), "ix_deployments_taken_back"),
+    "ended in a place": (
+        questions.ended_between(NOON, NOON + HOUR, service="checkout", environment="staging"),
+        "ix_deployments_ended",
+    ),
     "turn": (questions.claimed_by("turn-77"), "ix_deployments_turn"),
     "history of a place": (
         questions.past_of("checkout", "staging", limit=20, before=3_000),
@@ -50,6 +73,10 @@ QUESTIONS: dict[str, tuple[Select[Any], str]] = {
     "locks": (open_locks(NOON), "_locks_open"),
     "freezes": (open_freezes(NOON), "_freezes_open"),
     "ballots": (ballots_of("d77"), "_ballots_"),
+    "exceptions of a place": (overrides_at("checkout", "staging", "d7"), "ix_overrides_place"),
+    "exceptions of a deployment": (overrides_of("d77"), "ix_overrides_used_by"),
+    "exceptions to review": (overrides_to_review(), "ix_overrides_to_review"),
+    "untold notices": (untold_notices(50), "ix_notices_untold"),
     "due": (due_schedules(NOON, 20), "ix_schedules_open"),
 }
 SORTED_BY_INDEX = {"active", "history of a place", "history of a service", "stale", "rollback target"}
@@ -60,6 +87,7 @@ async def full(database: Database) -> Database:
     """A past of thousands, of which twenty are under way."""
     rows, records, releases, posted = [], [], [], []
     locked, frozen, said, timed = [], [], [], []
+    excepted, noted = [], []
     for number in range(1, ROWS + 1):
         under_way = number % 300 == 0
         made = deployment(
@@ -71,7 +99,10 @@ async def full(database: Database) -> Database:
             service="checkout" if number % 3 else "payments",
             turn=f"turn-{number}",
         )
-        rows.append({**deployment_row(made), "untold_since": NOON, "told_view": 0 if under_way else 1})
+        # An hour has sixty, and a day half of them all.
+        ended = None if under_way else NOON + number * timedelta(minutes=1)
+        ends = {"ended_at": ended, "taken_back_at": ended if number % 50 == 7 else None}
+        rows.append({**deployment_row(made), **ends, "untold_since": NOON, "told_view": 0 if under_way else 1})
         records.append(event_row(requested(made)))
         place = {"service": made.service, "environment": made.environment, "digest": str(number % 50)}
         releases.append({**place, "proven_at": NOON, "deployment_id": made.id, "retired_at": None, "body": "{}"})
@@ -83,6 +114,12 @@ async def full(database: Database) -> Database:
         frozen.append({**past, "id": made.id, "scope": "*@*", "until": None})
         word = {"person": "p", "subject_hash": "s", "approve": True, "voided_at": None}
         said.append({"deployment_id": made.id, **word, "at": NOON, "body": "{}"})
+        used = {"used_by": made.id, "reviewed_at": None if under_way else NOON}
+        excepted.append(
+            {"id": made.id, "kind": "break_glass", **place, "at": NOON, "until": NOON, **used, "body": "{}"}
+        )
+        note = {"kind": "lock_nag", "at": NOON, "tried_at": None, "channel": "D1"}
+        noted.append({"key": made.id, **note, "ts": None if under_way else "1", "body": "{}"})
         timed.append({**past, "deployment_id": made.id, "expires": NOON, "version": 1})
 
     async def fill(connection: AsyncConnection) -> None:
@@ -95,6 +132,8 @@ async def full(database: Database) -> Database:
             (freezes, frozen),
             (ballots, said),
             (schedules, timed),
+            (overrides, excepted),
+            (notices, noted),
         ):
             await connection.execute(insert(table), values)
         await connection.execute(text("ANALYZE"))

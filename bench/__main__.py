@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "first": "from a command to the first change of the target",
     "crowd": "1,000 deployments at once",
     "handover": "the lock from one deployment to the next",
+    "policy": "whether a deployment may go on, of a large organisation",
     "past": "a million past deployments against a thousand",
     "start": "starting",
 }

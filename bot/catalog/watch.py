@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bot.catalog.document import decoded
 from bot.catalog.load import parse, read_bytes
 from bot.catalog.problems import CatalogError
-from bot.domain.policy.window import NEAR, is_open, spans
+from bot.domain.policy.window import NEAR, is_open, next_open, spans
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -130,6 +130,7 @@ class LiveCatalog:
         for environment in catalog.environments.values():
             for window in environment.windows:
                 spans(window, now, now + NEAR)
+                next_open([window], now)
             is_open(environment.windows, now)
         return catalog
 

@@ -226,10 +226,10 @@ def test_what_only_the_domain_refuses_is_told_at_its_place(policy: str) -> None:
         file.model_copy(update={"environments": {"production": production}}), document.root, document.source
     )
     places.environments()
-    assert [str(problem) for problem in places.problems] == [
-        "c.yaml:14:9: environments.production.windows[0]: the window office hours must last from one second to 366 days.",
-        "c.yaml:17:9: environments.production.windows[1]: the window month end must last from one second to 366 days.",
-        "c.yaml:11:5: environments.production.approval: an approval takes at least one person.",
+    assert [(problem.line, problem.column, problem.path, problem.message) for problem in places.problems] == [
+        (14, 9, "environments.production.windows[0]", "the window office hours must last from one second to 366 days"),
+        (17, 9, "environments.production.windows[1]", "the window month end must last from one second to 366 days"),
+        (11, 5, "environments.production.approval", "an approval takes at least one person"),
     ]
 
 

@@ -5,33 +5,43 @@ An error says what was wrong, where, and what to do next. No traceback ever gets
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import BadCommand, NotAuthorized, ProviderError, StoreError
+from bot.domain.lifecycle import WAITING, Phase
+from bot.domain.policy.gates import Verdict, stopping
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
+from bot.slack.render import controls
+from bot.slack.render.buttons import abort_one
 from bot.slack.render.deployment import SYMBOLS, phase_words, release_words, root
+from bot.slack.render.gates import gate_line, lock_line
 from bot.slack.render.message import Message, compose
+from bot.slack.render.placed import diff, placed, stats, where
 from bot.slack.render.steps import queue_parts
-from bot.slack.render.text import clean, doer, duration, escape, instant, name, plain, sentence
+from bot.slack.render.text import clean, duration, escape, instant, name, plain, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bot.domain.actor import Actor
     from bot.domain.deployment import Deployment
-    from bot.domain.errors import DeploymentArchitectError, RequestRefused
+    from bot.domain.errors import Blocked, DeploymentArchitectError, RequestRefused
     from bot.domain.grammar.help import HelpEntry
     from bot.domain.history import Placement
     from bot.domain.ids import EnvironmentName, LockScope, ServiceName
-    from bot.domain.release import Release
-    from bot.domain.rollout import Plan
+    from bot.domain.policy.lock import StickyLock
+    from bot.domain.schedule import Schedule
     from bot.domain.view import DeploymentView
+    from bot.slack.names import OrderValue
 
     Block = b.Block
 
 SHOWN = 20
 """Entries that an answer lists; of the rest it tells how many there are."""
 _DETAIL = 2_900
+_ENDING = frozenset({"lock", "freeze", "window"})
+"""Gates that open some time, so that one can wait for them."""
 
 
 def refused(error: RequestRefused) -> Message:
@@ -49,6 +59,30 @@ def refused(error: RequestRefused) -> Message:
     elif isinstance(error, BadCommand):
         lines.append(f"→ {COMMAND} help shows what can be said.")
     return compose(" ".join(spoken), [b.section("\n".join(lines))])
+
+
+def blocked(error: Blocked, order: OrderValue, *, locks: Sequence[StickyLock] = (), viewer: Actor) -> Message:
+    """Who stops it, why, since when and until when; and what its asker can do about it. Nothing was stored."""
+    lines = [f"✗ *Not done*: {sentence(escape(error.message, 800))}"]
+    stops = stopping(error.gates)
+    lines += [gate_line(result) for result in stops if not (result.name == "lock" and locks)]
+    lines += [lock_line(lock) for lock in locks[:5]]
+    if error.hint:
+        lines.append(f"→ {sentence(escape(error.hint, 400))}")
+    names = {result.name for result in stops if result.verdict is Verdict.BLOCK}
+    row: list[dict[str, Any]] = []
+    if names and names <= _ENDING and len(names) == len({result.name for result in stops}):
+        row += controls.wait(order, label="Queue behind it" if "lock" in names else "Run when it opens")
+    if "lock" in names:
+        about = f"{order.service}@{order.environment}"
+        row += controls.of_locks(tuple(locks), viewer, about=about)
+    if names & {"freeze", "window"}:
+        row += controls.ask_override(order)
+    content: list[Block] = [b.section("\n".join(lines))]
+    if row:
+        content.append(b.actions(row))
+    spoken = " ".join(line.replace("*", "") for line in lines)
+    return compose(spoken, content)
 
 
 def failure(error: DeploymentArchitectError, *, reference: str) -> Message:
@@ -129,7 +163,7 @@ def statuses(
     lines = [_running(view) for view in views]
     content += _list(lines, "Nothing is under way.", total=many)
     if placements:
-        content += [b.divider(), *_list([_placed(placement, full=True) for placement in placements], "")]
+        content += [b.divider(), *_list([placed(placement, full=True) for placement in placements], "")]
     return compose(f"{escape(title, 150)}: {many} under way.", content)
 
 
@@ -172,6 +206,28 @@ def queue(
     return compose(f"Queue of {label}: {held}, {many} waiting.", content)
 
 
+def schedule(rows: Sequence[tuple[Schedule, Deployment]]) -> Message:
+    """What waits for its time, the next first, each with the button that cancels it."""
+    ordered = sorted(rows, key=lambda row: row[0].at)
+    content: list[Block] = [b.header("Scheduled")]
+    for entry, deployment in ordered[:SHOWN]:
+        line = (
+            f"○ *{instant(entry.at)}* #{deployment.number} {_short(deployment)}\n"
+            f"expires {instant(entry.expires)} if it has not begun"
+        )
+        if deployment.phase is not Phase.SCHEDULED:
+            line += f" · {SYMBOLS[deployment.phase]} {phase_words(deployment.phase)} now"
+        content.append(b.section(line, abort_one(deployment) if deployment.phase in WAITING else None))
+    if len(ordered) > SHOWN:
+        content.append(b.context(f"… and {len(ordered) - SHOWN} more."))
+    if not ordered:
+        content.append(b.section("○ *Nothing* waits for its time."))
+    else:
+        content.append(b.context(f"{COMMAND} schedule #42 at 18:00 moves one."))
+    first = f" The next: {_short(ordered[0][1])}, {instant(ordered[0][0].at)}." if ordered else ""
+    return compose(f"{len(ordered)} scheduled.{first}", content)
+
+
 def no_queue() -> Message:
     """There is nothing to tell about any queue."""
     line = "Nothing is being deployed there and nobody waits."
@@ -185,50 +241,6 @@ def notice(text: str, detail: str = "") -> Message:
     if whole := clean(detail, one_line=False):
         content.append(b.literal(whole if len(whole) <= _DETAIL else whole[:_DETAIL].rstrip() + "…"))
     return compose(line, content)
-
-
-def where(placements: Sequence[Placement]) -> Message:
-    """What runs where, grouped by environment."""
-    content: list[Block] = [b.header("What runs where")]
-    environments = list(dict.fromkeys(placement.environment for placement in placements))
-    shown = 0
-    for environment in environments[:20]:
-        here = [placement for placement in placements if placement.environment == environment]
-        lines = [_placed(placement) for placement in here[:SHOWN]]
-        shown += len(lines)
-        content.append(b.section(f"*{escape(environment, 80)}*\n" + "\n".join(lines)))
-    if not placements:
-        content.append(b.section("Nothing that the bot knows of."))
-    if shown < len(placements):
-        content.append(b.context(f"… and {len(placements) - shown} more."))
-    spoken = "; ".join(
-        f"{escape(p.service, 60)} {escape(p.release.version, 60)} in {escape(p.environment, 60)}"
-        for p in placements[:10]
-    )
-    return compose(f"What runs where: {spoken or 'nothing that the bot knows of'}.", content)
-
-
-def plan(service: ServiceName, environment: EnvironmentName, release: Release, found: Plan) -> Message:
-    """What a deployment would do. Nothing was changed and no lock was taken to find out."""
-    place = f"{escape(service, 80)} in {escape(environment, 80)}"
-    version = f"{escape(release.version, 80)} ({escape(release.short_digest, 20)})"
-    now = (
-        f"{escape(found.current.release.version, 80)}, {found.current.healthy} of {found.current.instances} healthy"
-        if found.current
-        else "nothing"
-    )
-    content: list[Block] = [
-        b.header(f"Dry run: {plain(service, 60)} to {plain(environment, 60)}"),
-        b.fields([("Runs now", now), ("Would run", version)]),
-    ]
-    if found.no_change:
-        content.append(b.section("– *No change*: exactly this runs already and is healthy."))
-    else:
-        content += _list([f"• {escape(change, 200)}" for change in found.changes], "The target names no change.")
-    content += [b.section(f"! *Warning*: {escape(warning, 300)}") for warning in found.warnings[:5]]
-    content.append(b.context("Nothing was changed."))
-    changes = "no change" if found.no_change else f"{len(found.changes)} changes"
-    return compose(f"Dry run of {version} for {place}: {changes}. Nothing was changed.", content)
 
 
 def _list(lines: Sequence[str], nothing: str, *, total: int | None = None) -> list[Block]:
@@ -271,13 +283,26 @@ def _past(deployment: Deployment, *, with_environment: bool, spoken: bool = Fals
     return f"{symbol} *{clean(what)}* · {outcome} · {name(deployment.requester)} · {instant(deployment.requested_at)}"
 
 
-def _placed(placement: Placement, *, full: bool = False) -> str:
-    place = f" in {escape(placement.environment, 60)}" if full else ""
-    return (
-        f"{escape(placement.service, 60)}{place}: *{escape(placement.release.version, 60)}* "
-        f"({escape(placement.release.short_digest, 20)}) since {instant(placement.since)}, {doer(placement.by)}"
-    )
-
-
 def _safe_link(link: str) -> bool:
     return link.startswith(("https://", "http://")) and not set(link) & set("<>|\n ")
+
+
+__all__ = [
+    "SHOWN",
+    "accepted",
+    "blocked",
+    "diff",
+    "failure",
+    "help_",
+    "history",
+    "no_queue",
+    "notice",
+    "queue",
+    "refused",
+    "schedule",
+    "stats",
+    "status",
+    "statuses",
+    "unexpected",
+    "where",
+]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.approval import TallyState
+from bot.domain.view import DeploymentView
 from bot.slack.names import SUBJECT_DIGITS, ActionId, ButtonValue
 from bot.slack.render import blocks as b
 from bot.slack.render.text import duration, instant_plain, name_plain, plain
@@ -16,7 +17,6 @@ from bot.slack.render.text import duration, instant_plain, name_plain, plain
 if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
     from bot.domain.history import ProvenRelease
-    from bot.domain.view import DeploymentView
 
 
 def buttons(view: DeploymentView) -> list[dict[str, Any]]:
@@ -94,6 +94,11 @@ def start_one(deployment: Deployment, *, protected: bool, label: str = "Start") 
 def abort(view: DeploymentView) -> list[dict[str, Any]]:
     """*Abort*, where it would be obeyed."""
     return [_abort(view)] if view.can_abort and not view.deployment.request else []
+
+
+def abort_one(deployment: Deployment) -> dict[str, Any]:
+    """*Abort* for a deployment that waits."""
+    return _abort(DeploymentView(deployment=deployment))
 
 
 def _change(view: DeploymentView) -> str:

@@ -12,7 +12,7 @@ from bot.slack.render.buttons import start_one
 from bot.slack.render.gates import freeze_line, lock_line, override_line
 from bot.slack.render.message import Message, compose
 from bot.slack.render.plans import versions
-from bot.slack.render.text import clause, count, escape, instant, name
+from bot.slack.render.text import clause, count, escape, instant, name, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ _LISTED = 10
 
 def locked(lock: StickyLock) -> Message:
     """A lock was put."""
-    line = "✓ *Locked*. You are asked in time whether it is still needed."
+    line = "✓ *Locked*. Its owner is asked in time whether it is still needed."
     return _answer([line, lock_line(lock)], row=[controls.unlock(lock.id, lock.scope.words)])
 
 
@@ -54,7 +54,7 @@ def taken_over(lock: StickyLock) -> Message:
     return _answer(["✓ *Taken over*: the lock is yours, and its owner before is told so.", lock_line(lock)])
 
 
-def owner_asked(lock: StickyLock) -> Message:
+def asked(lock: StickyLock) -> Message:
     """The owner of a lock was asked about it."""
     return _answer([f"✓ *Asked*: {name(lock.owner)} is told that somebody waits.", lock_line(lock)])
 
@@ -162,7 +162,6 @@ def _what(deployment: Deployment) -> str:
 
 
 def _explained(one: Explanation) -> str:
-    answer = ("✓", "May") if one.allowed else ("✗", "May not")
-    line = f"{answer[0]} *{answer[1]}* – {name(one.subject)}, {escape(one.action.words, 60)} {escape(one.where, 300)}"
+    symbol = {True: "✓ *Yes*", False: "✗ *No*", None: "– *More*"}[one.allowed]
     row = f"\n→ {clause(one.row, 400)}" if one.row else ""
-    return f"{line}: {clause(one.reason)}.{row}"
+    return f"{symbol} – {sentence(escape(one.reason, 600))}{row}"

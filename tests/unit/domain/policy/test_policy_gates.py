@@ -208,7 +208,6 @@ def test_an_override_passes_freeze_and_window_and_nothing_else() -> None:
         {"environment": STAGING},
         {"service": PAYMENTS},
         {"until": NOW},
-        {"at": NOW + MINUTE},
         {"used_by": DeploymentId("d41")},
     ],
 )
@@ -223,6 +222,10 @@ def test_an_override_that_this_deployment_used_in_time_stays_good_for_it() -> No
     assert stops(replace(FROZEN, overrides=(used,))) == []
     assert stops(replace(FROZEN, overrides=(used,), deployment=DeploymentId("d43"))) == ["freeze", "window"]
     assert stops(replace(FROZEN, overrides=(used,), deployment=None)) == ["freeze", "window"]
+
+
+def test_defect_an_override_of_a_replica_whose_clock_runs_ahead_did_not_count_yet() -> None:
+    assert stops(replace(FROZEN, overrides=(override(at=NOW + MINUTE),))) == []
 
 
 def test_breaking_the_glass_passes_lock_freeze_window_and_approval_by_one_person() -> None:

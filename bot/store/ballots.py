@@ -5,7 +5,7 @@ Must not count them: `bot.domain.policy.approval` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import insert, select, update
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
     from bot.store.engine import Database
+
+Act = Literal["ballot.approved", "ballot.rejected", "ballot.voided"]
+"""What the audit says was done to a ballot."""
 
 _COUNTS = ballots.c.voided_at.is_(None)
 
@@ -102,13 +105,15 @@ class StoredBallots:
             rows = (await connection.execute(which)).mappings().all()
             found = [_ballot(row) for row in rows]
             await _void(connection, rows, deed)
-            await append(connection, [_act("voided", deployment, deed, before=_state(ballot)) for ballot in found])
+            await append(
+                connection, [_act("ballot.voided", deployment, deed, before=_state(ballot)) for ballot in found]
+            )
             return found
 
         return await self._database.write(work)
 
 
-_WORDS = {True: "approved", False: "rejected"}
+_WORDS: dict[bool, Act] = {True: "ballot.approved", False: "ballot.rejected"}
 
 
 async def _take(connection: AsyncConnection, deployment_id: DeploymentId) -> Deployment:
@@ -137,9 +142,9 @@ def _ballot(row: RowMapping) -> Ballot:
     )
 
 
-def _act(act: str, deployment: Deployment, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
+def _act(act: Act, deployment: Deployment, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
     return AuditEntry(
-        act=f"ballot.{act}",
+        act=act,
         object=f"deployment:{deployment.id}",
         about=about_deployment(deployment),
         before=before,

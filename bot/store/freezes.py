@@ -5,7 +5,7 @@ Must not decide what a freeze holds: `bot.domain.policy.freeze` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from bot.domain.actor import Actor
     from bot.store.engine import Database
+
+Act = Literal["freeze.placed", "freeze.lifted", "freeze.expired"]
+"""What the audit says was done to a freeze."""
 
 _OPEN = freezes.c.ended_at.is_(None)
 
@@ -67,7 +70,7 @@ class StoredFreezes:
             if (await connection.execute(self._insert, row)).first() is None:
                 return _freeze(await self._take(connection, freeze.id))
             await raise_epoch(connection, self._database)
-            await append(connection, [_act("placed", freeze, deed, after=_state(freeze))])
+            await append(connection, [_act("freeze.placed", freeze, deed, after=_state(freeze))])
             return freeze
 
         return await self._database.write(work)
@@ -90,7 +93,7 @@ class StoredFreezes:
             changed = {"ended_at": deed.at, "body": dump({**body, "ended_by": actor_out(deed.actor)})}
             await connection.execute(update(freezes).where(freezes.c.id == freeze_id).values(changed))
             await raise_epoch(connection, self._database)
-            await append(connection, [_act("lifted", freeze, deed, before=_state(freeze))])
+            await append(connection, [_act("freeze.lifted", freeze, deed, before=_state(freeze))])
             return freeze
 
         return await self._database.write(work)
@@ -111,7 +114,9 @@ class StoredFreezes:
             found = [_freeze(row) for row in (await connection.execute(ended.returning(*freezes.c))).mappings()]
             found.sort(key=lambda freeze: (freeze.until or freeze.at, freeze.id))
             deeds = [(freeze, Deed(actor=BOT, at=freeze.until or freeze.at)) for freeze in found]
-            await append(connection, [_act("expired", freeze, deed, before=_state(freeze)) for freeze, deed in deeds])
+            await append(
+                connection, [_act("freeze.expired", freeze, deed, before=_state(freeze)) for freeze, deed in deeds]
+            )
             return found
 
         return await self._database.write(work)
@@ -157,9 +162,9 @@ def _freeze(row: RowMapping) -> Freeze:
     )
 
 
-def _act(act: str, freeze: Freeze, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
+def _act(act: Act, freeze: Freeze, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
     return AuditEntry(
-        act=f"freeze.{act}",
+        act=act,
         object=f"freeze:{freeze.id}",
         about=freeze.scope.key,
         before=before,

@@ -5,7 +5,7 @@ Must not decide whom a lock holds: `bot.domain.policy.lock` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from bot.domain.actor import Actor
     from bot.store.engine import Database
+
+Act = Literal["lock.placed", "lock.lifted", "lock.extended", "lock.taken_over", "lock.expired"]
+"""What the audit says was done to a lock."""
 
 _OPEN = locks.c.ended_at.is_(None)
 
@@ -58,7 +61,7 @@ class StoredLocks:
             if (await connection.execute(self._insert, row)).first() is None:
                 return await self._there(connection, lock, alike)
             await raise_epoch(connection, self._database)
-            await append(connection, [*(act for _, act in acts), _act("placed", lock, deed, after=_state(lock))])
+            await append(connection, [*(act for _, act in acts), _act("lock.placed", lock, deed, after=_state(lock))])
             return lock
 
         return await self._write(work)
@@ -79,14 +82,14 @@ class StoredLocks:
             ended = update(locks).where(locks.c.id == lock_id).values(ended_at=deed.at, body=dump(body))
             await connection.execute(ended)
             await raise_epoch(connection, self._database)
-            await append(connection, [_act("lifted", lock, deed, before=_state(lock))])
+            await append(connection, [_act("lock.lifted", lock, deed, before=_state(lock))])
             return lock
 
         return await self._write(work)
 
     async def extend(self, lock_id: str, *, longer: timedelta, deed: Deed) -> StickyLock:
         """Record that a lock is needed for so much longer from now."""
-        return await self._change(lock_id, "extended", lambda lock: lock.kept(deed.at, longer), deed)
+        return await self._change(lock_id, "lock.extended", lambda lock: lock.kept(deed.at, longer), deed)
 
     async def take_over(self, lock_id: str, *, deed: Deed, owner: Actor | None = None) -> StickyLock:
         """Make it the actor's, with their reason; see the port."""
@@ -98,7 +101,7 @@ class StoredLocks:
                 raise SomebodyWasFaster(f"{lock.owner.name} has taken that lock over meanwhile: {lock.reason}.")
             return taken
 
-        return await self._change(lock_id, "taken_over", change, deed)
+        return await self._change(lock_id, "lock.taken_over", change, deed)
 
     async def current(self, *, at: datetime) -> Sequence[StickyLock]:
         """Every lock that is not over at ``at``, the oldest first."""
@@ -129,7 +132,7 @@ class StoredLocks:
         return await self._database.read(look)
 
     async def _change(
-        self, lock_id: str, act: str, change: Callable[[StickyLock], StickyLock], deed: Deed
+        self, lock_id: str, act: Act, change: Callable[[StickyLock], StickyLock], deed: Deed
     ) -> StickyLock:
         async def work(connection: AsyncConnection) -> StickyLock:
             row = await self._take(connection, lock_id)
@@ -171,7 +174,7 @@ class StoredLocks:
         found = [_lock(row) for row in (await connection.execute(ended)).mappings()]
         found.sort(key=lambda lock: (lock.until or lock.at, lock.id))
         return [
-            (lock, _act("expired", lock, Deed(actor=BOT, at=lock.until or lock.at), before=_state(lock)))
+            (lock, _act("lock.expired", lock, Deed(actor=BOT, at=lock.until or lock.at), before=_state(lock)))
             for lock in found
         ]
 
@@ -237,10 +240,8 @@ def _over(row: RowMapping) -> NothingToDo:
     return NothingToDo(f"{by.name} has lifted that lock already." if by else "That lock has ended by itself.")
 
 
-def _act(act: str, lock: StickyLock, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
-    return AuditEntry(
-        act=f"lock.{act}", object=f"lock:{lock.id}", about=lock.scope.key, before=before, after=after, deed=deed
-    )
+def _act(act: Act, lock: StickyLock, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
+    return AuditEntry(act=act, object=f"lock:{lock.id}", about=lock.scope.key, before=before, after=after, deed=deed)
 
 
 def _state(lock: StickyLock) -> str:

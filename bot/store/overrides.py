@@ -6,7 +6,7 @@ Must not decide what an exception passes or who may agree to it: `bot.domain.pol
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from bot.domain.audit import Deed
     from bot.domain.deployment import Deployment
     from bot.store.engine import Database
+
+Act = Literal["override.asked", "glass.broken", "override.agreed", "override.used", "override.reviewed"]
+"""What the audit says was done to an exception."""
 
 _NONE = "There is no such exception."
 # Written out, not bound: only so can a planner see that the small index will do.
@@ -92,7 +95,7 @@ class StoredOverrides:
 
     async def add(self, override: Override, *, deed: Deed) -> Override:
         """Record an exception that somebody asks for; again with the same id changes nothing."""
-        act = "glass.broken" if override.kind is OverrideKind.BREAK_GLASS else "override.asked"
+        act: Act = "glass.broken" if override.kind is OverrideKind.BREAK_GLASS else "override.asked"
         new = {"id": override.id, "reviewed_at": None, **_columns(override)}
 
         async def work(connection: AsyncConnection) -> Override:
@@ -166,7 +169,7 @@ class StoredOverrides:
         """Broken glass that was used and that nobody has reviewed, the oldest first."""
         return await self._all(overrides_to_review())
 
-    async def _change(self, override_id: str, act: str, change: Callable[[Override], Override], deed: Deed) -> Override:
+    async def _change(self, override_id: str, act: Act, change: Callable[[Override], Override], deed: Deed) -> Override:
         async def work(connection: AsyncConnection) -> Override:
             before = _override(await _take(connection, override_id))
             after = change(before)
@@ -245,7 +248,7 @@ def _override(row: RowMapping) -> Override:
     )
 
 
-def _act(act: str, override: Override, deed: Deed, *, before: str = "") -> AuditEntry:
+def _act(act: Act, override: Override, deed: Deed, *, before: str = "") -> AuditEntry:
     return AuditEntry(
         act=act,
         object=f"override:{override.id}",

@@ -5,7 +5,7 @@ Must not start anything: whoever asks what is due does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import insert, literal_column, select, update
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from bot.domain.audit import Deed
     from bot.domain.deployment import Deployment
     from bot.store.engine import Database
+
+Act = Literal["schedule.set", "schedule.moved", "schedule.cancelled", "schedule.fired", "schedule.expired"]
+"""What the audit says was done to a schedule."""
+End = Literal["cancelled", "fired", "expired"]
 
 _OPEN = schedules.c.ended_at.is_(None)
 
@@ -68,7 +72,7 @@ class StoredSchedules:
                         return there
                     raise SomebodyWasFaster(f"{there.by.name} has given it a time already.", hint="Move it instead.")
                 await connection.execute(_change(deployment_id).values(version=made.version, **values))
-            await append(connection, [_act("set", deployment, deed, after=_state(made))])
+            await append(connection, [_act("schedule.set", deployment, deed, after=_state(made))])
             return made
 
         return await self._database.write(work)
@@ -103,7 +107,9 @@ class StoredSchedules:
             )
             values = {"at": at, "expires": expires, "body": dump({"by": actor_out(deed.actor)})}
             await connection.execute(_change(deployment_id).values(version=moved.version, **values))
-            await append(connection, [_act("moved", deployment, deed, before=_state(before), after=_state(moved))])
+            await append(
+                connection, [_act("schedule.moved", deployment, deed, before=_state(before), after=_state(moved))]
+            )
             return moved
 
         return await self._database.write(work)
@@ -152,11 +158,14 @@ async def _take(connection: AsyncConnection, deployment_id: DeploymentId) -> tup
     return deployment_of(found), row.first()
 
 
-async def _end(connection: AsyncConnection, before: Schedule, how: str, deployment: Deployment, deed: Deed) -> None:
+_ENDS: dict[End, Act] = {"cancelled": "schedule.cancelled", "fired": "schedule.fired", "expired": "schedule.expired"}
+
+
+async def _end(connection: AsyncConnection, before: Schedule, how: End, deployment: Deployment, deed: Deed) -> None:
     body = dump({"by": actor_out(before.by), "ended_by": actor_out(deed.actor), "how": how})
     values = {"ended_at": deed.at, "version": before.version + 1, "body": body}
     await connection.execute(_change(before.deployment).values(values))
-    await append(connection, [_act(how, deployment, deed, before=_state(before))])
+    await append(connection, [_act(_ENDS[how], deployment, deed, before=_state(before))])
 
 
 def _change(deployment_id: DeploymentId) -> Any:
@@ -201,9 +210,9 @@ def _schedule(row: RowMapping) -> Schedule:
     )
 
 
-def _act(act: str, deployment: Deployment, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
+def _act(act: Act, deployment: Deployment, deed: Deed, *, before: str = "", after: str = "") -> AuditEntry:
     return AuditEntry(
-        act=f"schedule.{act}",
+        act=act,
         object=f"deployment:{deployment.id}",
         about=about_deployment(deployment),
         before=before,

@@ -33,6 +33,7 @@ from bot.store.engine import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from bot.domain.actor import Actor
 
@@ -332,9 +333,11 @@ class TestQuestions:
             found = await store(deployments, timeline=(asked,), **changes)
             for n, phase in enumerate(phases, 1):
                 at = NOON + (begins + n) * day
-                found = await deployments.update(
-                    found.id, lambda now, to=phase, at=at: now.advance(to, actor=BOT, at=at), event=moved
-                )
+
+                def change(now: Deployment, to: Phase = phase, at: datetime = at) -> Deployment:
+                    return now.advance(to, actor=BOT, at=at)
+
+                found = await deployments.update(found.id, change, event=moved)
             return found
 
         taken_back = (*SUCCEEDS, P.ROLLING_BACK, P.ROLLED_BACK)
@@ -349,7 +352,7 @@ class TestQuestions:
         production = await run(*SUCCEEDS, begins=2, environment=EnvironmentName("production"))
         for way, begins in ((SUCCEEDS, -9.0), (SUCCEEDS, 6.0), (taken_back, -9.0), (taken_back, 6.0), (RUNS, 1.0)):
             await run(*way, begins=begins)
-        everything = {"since": NOON, "until": NOON + 10 * day}
+        everything: dict[str, Any] = {"since": NOON, "until": NOON + 10 * day}
 
         async def ended(**which: Any) -> list[int]:
             return [one.number for one in await deployments.ended(**everything, **which)]

@@ -139,6 +139,11 @@ def _named(found: object) -> str | None:
     return found
 
 
+def _written(found: object) -> str | None:
+    """Like a name, and in lines."""
+    return found if isinstance(found, str) and _named(" ".join(found.split("\n"))) else None
+
+
 def _whole(found: object, *, least: int = 1) -> int | None:
     return found if isinstance(found, int) and not isinstance(found, bool) and least <= found < 2**63 else None
 
@@ -210,7 +215,7 @@ class OrderValue:
         if (data := _decode(raw)) is None:
             return None
         service, version, environment = (_named(data.get(key)) for key in ("s", "v", "e"))
-        reason = "" if data.get("r") is None else _named(data["r"])
+        reason = "" if data.get("r") is None else _written(data["r"])
         at, force = data.get("a"), data.get("f", False)
         if service is None or version is None or environment is None or reason is None or not isinstance(force, bool):
             return None

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from bot.domain.lifecycle import Phase
 from bot.slack.names import COMMAND, HOME
 from bot.slack.render import blocks as b
-from bot.slack.render import limits
+from bot.slack.render import controls, limits
 from bot.slack.render.buttons import buttons
 from bot.slack.render.deployment import release_words, status, working
+from bot.slack.render.gates import freeze_line, lock_line, override_line, void_line, window_line
 from bot.slack.render.text import doer, escape, instant, name
 
 if TYPE_CHECKING:
@@ -23,28 +24,26 @@ if TYPE_CHECKING:
 
 _LINES = 8
 """Placements in one block: far below 3,000 characters even with the longest names."""
-_PLACES_KEPT = 30
-"""Blocks kept for what runs where, however much is under way."""
+_PLACES_KEPT = 20
+"""Blocks kept for what runs where, however much else there is."""
+_SECTION = 12
+"""Blocks that locks, freezes, times and exceptions may take each, so that none hides the others."""
+_WINDOWS = 10
 
 
 def home(overview: Overview, *, viewer: Actor | None = None) -> dict[str, Any]:
-    """The view for ``views.publish``: at most 100 blocks, what needs a person first, then theirs, then the rest."""
+    """The view for ``views.publish``: at most 100 blocks, what needs its reader first, then theirs, then the rest."""
     places = _places(overview.placements)
-    room = limits.VIEW_BLOCKS - min(len(places), _PLACES_KEPT) - 6
-    content: list[Block] = [b.header("Under way")]
-    shown = 0
-    ordered = sorted(overview.running, key=lambda view: _order(view, overview, viewer))
-    for view in ordered:
-        card = _card(view, viewer)
-        if len(content) + len(card) > room:
-            break
-        content += card
-        shown += 1
-    if not ordered:
+    rules = _rules(overview)
+    room = limits.VIEW_BLOCKS - min(len(places), _PLACES_KEPT) - min(len(rules), 4 * _SECTION) - 7
+    content: list[Block] = []
+    groups = _groups(overview, viewer)
+    for title, views in groups:
+        content += _cards(title, views, viewer, room - len(content))
+    if not any(views for _, views in groups):
+        content += [b.header("Under way")]
         content.append(b.section(f"– Nothing is being deployed. Start with {COMMAND} in any channel."))
-    elif shown < len(ordered):
-        content.append(b.context(f"… and {len(ordered) - shown} more. {COMMAND} status shows them."))
-    content += [b.divider(), b.header("What runs where")]
+    content += [*rules, b.divider(), b.header("What runs where")]
     left = limits.VIEW_BLOCKS - len(content) - 2
     content += [block for _, block in places[:left]]
     if hidden := sum(many for many, _ in places[left:]):
@@ -59,11 +58,83 @@ def home(overview: Overview, *, viewer: Actor | None = None) -> dict[str, Any]:
     }
 
 
-def _order(view: DeploymentView, overview: Overview, viewer: Actor | None) -> tuple[bool, bool, int]:
+def _groups(overview: Overview, viewer: Actor | None) -> list[tuple[str, list[DeploymentView]]]:
+    """What is under way, each deployment once, in the order in which it needs somebody."""
+    to_approve, attention = set(overview.to_approve), set(overview.attention)
+    groups: dict[str, list[DeploymentView]] = {
+        "Waits for your approval": [],
+        "Needs attention": [],
+        "Under way": [],
+        "Scheduled": [],
+    }
+    for view in overview.running:
+        deployment = view.deployment
+        if deployment.id in to_approve:
+            title = "Waits for your approval"
+        elif deployment.id in attention or deployment.phase is Phase.NEEDS_ATTENTION:
+            title = "Needs attention"
+        else:
+            title = "Scheduled" if deployment.phase is Phase.SCHEDULED else "Under way"
+        groups[title].append(view)
+    return [(title, sorted(views, key=lambda view: _order(view, viewer))) for title, views in groups.items()]
+
+
+def _cards(title: str, views: Sequence[DeploymentView], viewer: Actor | None, room: int) -> list[Block]:
+    """A heading and as many cards as there is room for; how many more there are is said."""
+    if not views or room < 2:
+        return []
+    content: list[Block] = [b.header(title)]
+    shown = 0
+    for view in views:
+        card = _card(view, viewer)
+        if len(content) + len(card) > room - 1:
+            break
+        content += card
+        shown += 1
+    if shown < len(views):
+        content.append(b.context(f"… and {len(views) - shown} more. {COMMAND} status shows them."))
+    return content
+
+
+def _rules(overview: Overview) -> list[Block]:
+    """Broken glass to be reviewed, locks and freezes, and whether each environment takes deployments now."""
+    content: list[Block] = []
+    if overview.to_review:
+        glass = [
+            b.section(
+                f"{override_line(override)}\n{escape(override.service, 80)} to {escape(override.environment, 80)}, "
+                f"{instant(override.at)}",
+                controls.of_override(override),
+            )
+            for override in overview.to_review
+        ]
+        content += _some("Broken glass to review", glass, "status")
+    if overview.locks or overview.freezes:
+        held = [b.section(freeze_line(freeze), controls.of_freeze(freeze)) for freeze in overview.freezes]
+        held += [
+            b.section(lock_line(lock), controls.unlock(lock.id, lock.scope.words, owner=lock.owner))
+            for lock in overview.locks
+        ]
+        content += _some("Locks and freezes", held, "locks")
+    if overview.windows:
+        lines = [window_line(environment, decision) for environment, decision in overview.windows]
+        blocks = [b.section("\n".join(lines[at : at + _WINDOWS])) for at in range(0, len(lines), _WINDOWS)]
+        content += _some("Windows", blocks, "schedule")
+    return content
+
+
+def _some(title: str, blocks: Sequence[Block], verb: str) -> list[Block]:
+    content = [b.header(title), *blocks[: _SECTION - 2]]
+    if len(blocks) > _SECTION - 2:
+        content.append(b.context(f"… and {len(blocks) - _SECTION + 2} more. {COMMAND} {verb} shows them."))
+    return content
+
+
+def _order(view: DeploymentView, viewer: Actor | None) -> tuple[bool, float, int]:
     deployment = view.deployment
-    attention = deployment.id in overview.attention or deployment.phase is Phase.NEEDS_ATTENTION
     mine = viewer is not None and deployment.requester.same_as(viewer)
-    return (not attention, not mine, deployment.number)
+    at = view.schedule.at.timestamp() if view.schedule else 0.0
+    return (not mine, at, deployment.number)
 
 
 def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
@@ -75,6 +146,8 @@ def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
             f"{release_words(deployment)}, requested by {by}\n{status(view)}"
         )
     ]
+    marks = [*(override_line(override) for override in view.overrides), void_line(view)]
+    card += [b.context(line) for line in marks if line][:3]
     if deployment.request:
         card.append(b.context(working(deployment)))
     elif row := buttons(view):

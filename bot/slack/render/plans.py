@@ -10,7 +10,6 @@ from bot.slack.render.message import Message, compose
 from bot.slack.render.text import count, duration, escape, plain
 
 if TYPE_CHECKING:
-    from bot.domain.ids import EnvironmentName, ServiceName
     from bot.domain.release import Release
     from bot.domain.rollout import Plan
     from bot.domain.view import Forecast
@@ -67,9 +66,7 @@ def experience(forecast: Forecast) -> str:
     return said[:1].upper() + said[1:]
 
 
-def dry_run(
-    service: ServiceName, environment: EnvironmentName, release: Release, plan: Plan, forecast: Forecast | None = None
-) -> Message:
+def dry_run(service: str, environment: str, release: Release, plan: Plan, forecast: Forecast | None = None) -> Message:
     """What a deployment would do. Nothing was changed and no lock was taken to find out."""
     known = forecast.current if forecast else None
     current = plan.current.release if plan.current else known

@@ -54,7 +54,7 @@ def taken_over(lock: StickyLock) -> Message:
     return _answer(["✓ *Taken over*: the lock is yours, and its owner before is told so.", lock_line(lock)])
 
 
-def asked(lock: StickyLock) -> Message:
+def owner_asked(lock: StickyLock) -> Message:
     """The owner of a lock was asked about it."""
     return _answer([f"✓ *Asked*: {name(lock.owner)} is told that somebody waits.", lock_line(lock)])
 

@@ -143,9 +143,10 @@ def test_the_schema_refuses_what_it_can(policy: str, providers: Providers, name:
 
 def test_a_circle_is_told_once_and_only_where_it_is(policy: str, providers: Providers) -> None:
     text = broken(policy, "canary: { after: staging }", "canary: { after: prelive }\n  prelive: { after: canary }")
+    text = broken(text, "staging: {}", "staging: { after: canary }")
     with pytest.raises(CatalogError) as caught:
         parse(text, "c.yaml", providers)
-    # production comes after canary, but is no part of the circle.
+    # Neither staging, which stands first, nor production is part of the circle; both lead into it.
     assert [problem.path for problem in caught.value.problems if "circle" in problem.message] == [
         "environments.canary.after"
     ]

@@ -117,6 +117,14 @@ def read_duration(text: str) -> timedelta:
     return timedelta(seconds=total)
 
 
+def is_length(text: str) -> bool:
+    """Whether ``text`` is written as a length of time: ``30m``, ``2 hours``. It may still be too long, or nothing."""
+    typed = text.strip().casefold()[: _LONGEST + 1]
+    pieces = list(_PIECE.finditer(typed))
+    known = bool(pieces) and all(piece[2] in _UNITS for piece in pieces)
+    return known and not _PIECE.sub("", typed).strip(" ,")
+
+
 def parse_when(text: str, *, now: datetime, zone: tzinfo, next_window: datetime | None = None) -> datetime:
     """The instant, in UTC, that a person means.
 

@@ -5,27 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand
+from bot.domain.grammar import rules
 from bot.domain.grammar.found import only
 from bot.domain.grammar.intents import (
+    DEFAULT_DAYS,
     DEFAULT_LIMIT,
     AbortIntent,
+    ApproveIntent,
     DeployIntent,
     HelpIntent,
     HistoryIntent,
+    LocksIntent,
     OpenFormIntent,
     QueueIntent,
     RollbackIntent,
+    StartIntent,
+    StatsIntent,
     StatusIntent,
     WhereIntent,
 )
 from bot.domain.grammar.options import OPTIONS
 from bot.domain.grammar.refusals import clip, show
+from bot.domain.grammar.times import is_clock
 from bot.domain.grammar.verbs import Verb
 
 if TYPE_CHECKING:
     from bot.domain.grammar.found import Found
     from bot.domain.grammar.intents import Intent
-    from bot.domain.ids import ServiceName
+    from bot.domain.ids import EnvironmentName, ServiceName
 
 _ONE_PLACE = "Ask for one environment at a time."
 _ONE_VERSION = "Keep the one that you mean."
@@ -35,13 +42,15 @@ _ONE_DEPLOYMENT = "Name one deployment at a time."
 def build(verb: Verb, found: Found) -> Intent:
     """The intent of ``verb`` with these parts; raises `BadCommand` when one is too many or does not belong."""
     _refuse_foreign(verb, found)
-    environment = only(found.environments, "environments", hint=_ONE_PLACE)
     version = only(found.versions, "versions", hint=_ONE_VERSION)
     deployment = only(found.deployments, "deployments", hint=_ONE_DEPLOYMENT)
-    reason = found.text("reason")
     if verb is Verb.DEPLOY:
-        return _deploy(found)
-    service = _service(verb, found)
+        return _deploy(found, version, _environment(found))
+    service = only(found.services, "services", hint=f"Ask {verb} for one service at a time.")
+    if verb is Verb.DIFF:
+        return rules.diff(found, service)
+    environment = _environment(found)
+    reason = found.text("reason")
     match verb:
         case Verb.ROLLBACK:
             return RollbackIntent(
@@ -60,11 +69,37 @@ def build(verb: Verb, found: Found) -> Intent:
             return QueueIntent(environment=environment, service=service)
         case Verb.WHERE:
             return WhereIntent(service=service)
+        case Verb.APPROVE:
+            return ApproveIntent(deployment=deployment, service=service, environment=environment, reason=reason)
+        case Verb.REJECT | Verb.RUN_NEXT:
+            return rules.with_reason(verb, found, deployment, service, environment)
+        case Verb.START:
+            return StartIntent(deployment=deployment)
+        case Verb.SCHEDULE:
+            return rules.schedule(found, deployment, service, environment)
+        case Verb.LOCK:
+            return rules.lock(found, service, environment)
+        case Verb.FREEZE:
+            return rules.freeze(found, service, environment)
+        case Verb.UNLOCK | Verb.UNFREEZE:
+            return rules.lift(verb, found, service, environment)
+        case Verb.LOCKS:
+            return LocksIntent(service=service, environment=environment)
+        case Verb.MAY:
+            return rules.may(found, service, environment)
+        case Verb.STATS:
+            return StatsIntent(service=service, environment=environment, days=found.number("days", DEFAULT_DAYS))
+        case Verb.BREAK_GLASS:
+            return rules.break_glass(found, service, version, environment)
         case Verb.HELP:
             return HelpIntent()
 
 
-def _deploy(found: Found) -> DeployIntent | OpenFormIntent:
+def _environment(found: Found) -> EnvironmentName | None:
+    return only(found.environments, "environments", hint=_ONE_PLACE)
+
+
+def _deploy(found: Found, version: str | None, environment: EnvironmentName | None) -> DeployIntent | OpenFormIntent:
     if len(found.lists) > 1:
         raise BadCommand(
             f"There are two services: {show(found.services[0], limit=20)} and {show(found.services[1], limit=20)}.",
@@ -72,10 +107,10 @@ def _deploy(found: Found) -> DeployIntent | OpenFormIntent:
             suggestions=(",".join(found.services),),
             hint=f"To deploy both, join them with a comma: {','.join(found.services[:2])}.",
         )
+    rules.refuse_lone_expiry(found)
     services = tuple(found.services)
-    version = only(found.versions, "versions", hint=_ONE_VERSION)
-    environment = only(found.environments, "environments", hint=_ONE_PLACE)
     strategy, reason = found.text("strategy"), found.text("reason")
+    at, expires = found.text("at"), found.text("expires")
     dry_run, force = found.is_set("dry-run"), found.is_set("force")
     if services and version is not None and environment is not None:
         return DeployIntent(
@@ -86,6 +121,8 @@ def _deploy(found: Found) -> DeployIntent | OpenFormIntent:
             reason=reason,
             dry_run=dry_run,
             force=force,
+            at=at,
+            expires=expires,
         )
     return OpenFormIntent(
         services=services,
@@ -95,12 +132,9 @@ def _deploy(found: Found) -> DeployIntent | OpenFormIntent:
         reason=reason,
         dry_run=dry_run,
         force=force,
+        at=at,
+        expires=expires,
     )
-
-
-def _service(verb: Verb, found: Found) -> ServiceName | None:
-    hint = f"Ask {verb} for one service at a time."
-    return only(found.services, "services", hint=hint)
 
 
 def _refuse_foreign(verb: Verb, found: Found) -> None:
@@ -121,8 +155,15 @@ def _refuse_foreign(verb: Verb, found: Found) -> None:
 
 
 def _instead(verb: Verb, part: str, found: Found) -> str:
-    if verb is Verb.HISTORY and part == "version" and found.versions[0].isdecimal():
-        return f"For so many entries write limit={clip(found.versions[0])}."
+    if part == "version" and found.versions[0].isdecimal():
+        if verb is Verb.HISTORY:
+            return f"For so many entries write limit={clip(found.versions[0])}."
+        if verb is Verb.STATS:
+            return f"For so many days write days={clip(found.versions[0])}."
     if verb is Verb.WHERE and part == "environment":
         return f"For one environment write {' '.join([Verb.STATUS, *found.services[:1], *found.environments[:1]])}."
+    if verb is Verb.SCHEDULE and part == "version" and not is_clock(found.versions[0]):
+        services: list[ServiceName] = found.services[:1]
+        said = " ".join([*services, clip(found.versions[0]), *found.environments[:1]])
+        return f"To deploy at a time write {said} at 18:00, without schedule."
     return f"Leave it out, or say help {verb} to see what it takes."

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from bot.domain.grammar.intents import DeploymentRef
     from bot.domain.grammar.options import Value
     from bot.domain.grammar.verbs import Verb
+    from bot.domain.grammar.vocabulary import Reading
     from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.domain.policy.access import Action
 
 T = TypeVar("T")
 
@@ -30,8 +32,17 @@ class Found:
     deployments: list[DeploymentRef] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
     """The options by name, except those that spell out one of the parts above."""
+    people: list[str] = field(default_factory=list)
+    """Ids of users."""
+    rights: list[Action] = field(default_factory=list)
+    everything: bool = False
+    """Whether the word for everything was said."""
     bare_text: bool = False
     """Whether a text option came without quotation marks, so that words of it may lie about."""
+    places: dict[EnvironmentName, int] = field(default_factory=dict)
+    """Where in the text each environment is named first."""
+    plain: dict[str, Reading] = field(default_factory=dict)
+    """The names that were said without a key, by the word that said them."""
 
     def text(self, option: str) -> str | None:
         """The value of an option that is text."""
@@ -60,6 +71,11 @@ class Found:
         if service not in self.services:
             self.services.append(service)
             self.lists.add(place)
+
+    def add_environment(self, environment: EnvironmentName, place: int) -> None:
+        """Record an environment and where it was named."""
+        add(self.environments, environment)
+        self.places[environment] = min(place, self.places.get(environment, place))
 
 
 def add(items: list[T], item: T) -> None:

@@ -28,7 +28,7 @@ class HelpEntry:
 _HELP: Mapping[Verb, tuple[str, str, str]] = MappingProxyType(
     {
         Verb.DEPLOY: (
-            '<service> <version> <environment> [reason="…"] [strategy=rolling] [dry-run] [force]',
+            '<service> <version> <environment> [reason="…"] [strategy=rolling] [at 18:00] [dry-run] [force]',
             "Deploy a version. Words in any order; what is missing is asked for in a form. Several services: api,web.",
             "{service} v1.2 {environment}",
         ),
@@ -62,6 +62,76 @@ _HELP: Mapping[Verb, tuple[str, str, str]] = MappingProxyType(
             "Show which version runs where.",
             "where {service}",
         ),
+        Verb.APPROVE: (
+            'approve [#number | service environment] [reason="…"]',
+            "Say yes to a deployment that waits for it; in its thread without a number.",
+            "approve #42",
+        ),
+        Verb.REJECT: (
+            'reject [#number | service environment] reason="…"',
+            "Say no to a deployment that waits for approval. One no is enough.",
+            'reject #42 reason="not before the fair"',
+        ),
+        Verb.START: (
+            "start [#number]",
+            "Let a deployment that is held try again.",
+            "start #42",
+        ),
+        Verb.SCHEDULE: (
+            "schedule [service] [environment] | schedule #number at 19:00 [expires=2h]",
+            "Show what waits for its time, or move one of them to another time.",
+            "schedule #42 at 19:00",
+        ),
+        Verb.RUN_NEXT: (
+            'run-next [#number | service environment] reason="…"',
+            "Let a deployment that waits in the queue go before the others.",
+            'run-next #42 reason="customers wait for it"',
+        ),
+        Verb.LOCK: (
+            'lock <service> <environment> | all reason="…" [until=2h] [level=warn] [type=config] [hard] [incident=…]',
+            "Keep deployments away from a service, an environment, one in the other, or everything.",
+            'lock {service} {environment} reason="incident 42" until=2h',
+        ),
+        Verb.UNLOCK: (
+            'unlock <service> <environment> | all [reason="…"]',
+            "Take the locks of exactly that place away.",
+            "unlock {service} {environment}",
+        ),
+        Verb.LOCKS: (
+            "locks [service] [environment]",
+            "Show what is locked and frozen, by whom and until when.",
+            "locks {environment}",
+        ),
+        Verb.FREEZE: (
+            'freeze <service> <environment> | all reason="…" [until=18:00]',
+            "Stop the line: nothing but rollbacks changes anything there any more.",
+            'freeze {environment} reason="the shop is down" until=2h',
+        ),
+        Verb.UNFREEZE: (
+            'unfreeze <service> <environment> | all [reason="…"]',
+            "Let the line go on, and show what was held.",
+            "unfreeze {environment}",
+        ),
+        Verb.MAY: (
+            "may [@person] <action> [service] [environment]",
+            "Explain whether somebody may do that, and which rule says so.",
+            "may rollback {service} {environment}",
+        ),
+        Verb.DIFF: (
+            "diff <environment> <environment> [service]",
+            "Show where two environments run different versions.",
+            "diff {environment} {other}",
+        ),
+        Verb.STATS: (
+            "stats [service] [environment] [days=30]",
+            "Show how often, how fast and how safely was deployed.",
+            "stats {service} days=90",
+        ),
+        Verb.BREAK_GLASS: (
+            'break-glass <service> <version> <environment> reason="…" confirm=<service> [force]',
+            "Deploy past approval, freezes and locks in an emergency. It is announced, recorded and reviewed.",
+            'break-glass {service} v1.2 {environment} reason="payments are down" confirm={name}',
+        ),
         Verb.HELP: (
             "help [action]",
             "Show this, or one action only.",
@@ -89,18 +159,18 @@ def usage(
 def _entry(verb: Verb, vocabulary: Vocabulary, command: str) -> HelpEntry:
     syntax, meaning, example = _HELP[verb]
     service, environment = _a_place(vocabulary)
-    filled = example.format(service=service, environment=environment)
+    others = (name for name in vocabulary.environments if vocabulary.spell(Kind.ENVIRONMENT, name) != environment)
+    filled = example.format(
+        service=vocabulary.spell(Kind.SERVICE, service) if service else "<service>",
+        name=service or "<service>",
+        environment=environment,
+        other=next((vocabulary.spell(Kind.ENVIRONMENT, name) for name in others), "<environment>"),
+    )
     return HelpEntry(syntax=f"{command} {syntax}", meaning=meaning, example=f"{command} {filled}")
 
 
-def _a_place(vocabulary: Vocabulary) -> tuple[str, str]:
-    """A service and an environment in which it runs, spelt so that they are read as such."""
+def _a_place(vocabulary: Vocabulary) -> tuple[str | None, str]:
+    """A service, None if there is none, and an environment in which it runs, spelt so that it is read as such."""
     place = next(((service, homes[0]) for service, homes in vocabulary.homes.items() if homes), None)
-    service, environment = place or (
-        next(iter(vocabulary.services), "<service>"),
-        next(iter(vocabulary.environments), "<environment>"),
-    )
-    return (
-        vocabulary.spell(Kind.SERVICE, service) if vocabulary.services else service,
-        vocabulary.spell(Kind.ENVIRONMENT, environment) if vocabulary.environments else environment,
-    )
+    service, environment = place or (next(iter(vocabulary.services), None), next(iter(vocabulary.environments), None))
+    return service, vocabulary.spell(Kind.ENVIRONMENT, environment) if environment else "<environment>"

@@ -17,6 +17,7 @@ DeploymentRef: TypeAlias = int | DeploymentId
 """How a person names a deployment: the number that its card shows, or its id."""
 
 DEFAULT_LIMIT = 10
+DEFAULT_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +241,7 @@ class StatsIntent:
 
     service: ServiceName | None = None
     environment: EnvironmentName | None = None
-    days: int = 30
+    days: int = DEFAULT_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_LENGTH = 2_000
 """Characters that a command may have, as it arrives."""
@@ -20,6 +24,7 @@ _INVISIBLE = frozenset(
 _REMOVED = frozenset({"Cc", "Cf", "Cs"})
 
 _MARKUP = re.compile(r"<([@#!])([^<>|]*)(?:\|([^<>]*))?>|<([A-Za-z][A-Za-z0-9+.-]*:[^<>|]*)(?:\|([^<>]*))?>")
+_USER = re.compile(r"[UW][A-Z0-9]{1,20}")
 _ENTITY = re.compile(r"&(amp|lt|gt);")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
 
@@ -46,6 +51,17 @@ def clean(text: str) -> str:
     visible = "".join(map(_visible, text))
     plain = _ENTITY.sub(lambda match: _ENTITIES[match[1]], _MARKUP.sub(_unlink, visible))
     return unicodedata.normalize("NFC", plain)
+
+
+def people(text: str) -> Mapping[str, frozenset[str]]:
+    """The users that are mentioned in ``text``: for each word that `clean` leaves, the ids that it stands for."""
+    found: dict[str, frozenset[str]] = {}
+    for match in _MARKUP.finditer("".join(map(_visible, text[:MAX_LENGTH]))):
+        sigil, target, label = match[1], match[2], match[3]
+        if sigil == "@" and _USER.fullmatch(target):
+            word = _name(sigil, label or target, target)
+            found[word] = found.get(word, frozenset()) | {target}
+    return found
 
 
 def fold(word: str) -> str:

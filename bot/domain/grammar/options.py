@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand
 from bot.domain.grammar.refusals import clip, listing, nearest, show
+from bot.domain.grammar.rights import RIGHTS
 from bot.domain.grammar.verbs import Verb
+from bot.domain.policy.lock import ChangeType, LockLevel
+from bot.domain.when import check_until, check_when, read_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from bot.domain.grammar.tokens import Token
 
@@ -29,6 +32,12 @@ class Takes(Enum):
     CHOICE = auto()
     #: A whole number between ``least`` and ``most``.
     NUMBER = auto()
+    #: When something begins, as `bot.domain.when.parse_when` reads it.
+    WHEN = auto()
+    #: When something ends, as `bot.domain.when.parse_until` reads it.
+    UNTIL = auto()
+    #: How long something takes.
+    DURATION = auto()
     #: What a plain word would say too, spelt out. Resolved by the parser, which knows the names.
     NAME = auto()
 
@@ -50,22 +59,38 @@ class Option:
 
 _V = Verb
 _ANY = frozenset(Verb)
-_PLACED = frozenset({_V.DEPLOY, _V.STATUS, _V.HISTORY, _V.ROLLBACK, _V.ABORT, _V.QUEUE})
-_CHANGES = frozenset({_V.DEPLOY, _V.ROLLBACK, _V.ABORT})
-_OF_A_DEPLOYMENT = frozenset({_V.STATUS, _V.ROLLBACK, _V.ABORT})
+_OF_A_DEPLOYMENT = frozenset(
+    {_V.STATUS, _V.ROLLBACK, _V.ABORT, _V.APPROVE, _V.REJECT, _V.START, _V.SCHEDULE, _V.RUN_NEXT}
+)
+#: What speaks about a scope: a service, an environment, one in the other, or everything.
+SCOPED = frozenset({_V.LOCK, _V.UNLOCK, _V.FREEZE, _V.UNFREEZE})
+_PLACED = _ANY - {_V.WHERE, _V.START, _V.HELP}
+_CHANGES = SCOPED | {_V.DEPLOY, _V.ROLLBACK, _V.ABORT, _V.APPROVE, _V.REJECT, _V.RUN_NEXT, _V.BREAK_GLASS}
+_VERSIONED = frozenset({_V.DEPLOY, _V.ROLLBACK, _V.BREAK_GLASS})
+_TIMED = frozenset({_V.DEPLOY, _V.SCHEDULE})
 
 
-def _option(name: str, takes: Takes, verbs: frozenset[Verb], meaning: str, example: str, *choices: str) -> Option:
-    return Option(name=name, takes=takes, verbs=verbs, meaning=meaning, example=example, choices=choices)
+def _option(
+    name: str, takes: Takes, verbs: Collection[Verb], meaning: str, example: str, choices: Iterable[str] = ()
+) -> Option:
+    return Option(
+        name=name, takes=takes, verbs=frozenset(verbs), meaning=meaning, example=example, choices=tuple(choices)
+    )
 
 
 _TABLE = (
     _option("reason", Takes.TEXT, _CHANGES, "why, kept in the history", 'reason="fixes the login"'),
-    _option(
-        "strategy", Takes.CHOICE, frozenset({_V.DEPLOY}), "how instances are replaced", "strategy=rolling", "rolling"
-    ),
-    _option("dry-run", Takes.FLAG, frozenset({_V.DEPLOY}), "show the plan and change nothing", "dry-run"),
-    _option("force", Takes.FLAG, frozenset({_V.DEPLOY}), "deploy even what runs already", "force"),
+    _option("strategy", Takes.CHOICE, {_V.DEPLOY}, "how instances are replaced", "strategy=rolling", ["rolling"]),
+    _option("at", Takes.WHEN, _TIMED, "when it is to start", 'at="18:00 Europe/Paris"'),
+    _option("expires", Takes.DURATION, _TIMED, "how long after its time it may still start", "expires=2h"),
+    _option("until", Takes.UNTIL, {_V.LOCK, _V.FREEZE}, "when it ends by itself", "until=2h"),
+    _option("level", Takes.CHOICE, {_V.LOCK}, "whether it stops deployments or warns", "level=warn", LockLevel),
+    _option("type", Takes.CHOICE, {_V.LOCK}, "which changes it is about", "type=migration", ChangeType),
+    _option("incident", Takes.TEXT, {_V.LOCK}, "the incident that it is for", "incident=INC-42"),
+    _option("confirm", Takes.TEXT, {_V.BREAK_GLASS}, "the service, typed once more", "confirm=checkout"),
+    _option("dry-run", Takes.FLAG, {_V.DEPLOY}, "show the plan and change nothing", "dry-run"),
+    _option("force", Takes.FLAG, {_V.DEPLOY, _V.BREAK_GLASS}, "deploy even what runs already", "force"),
+    _option("hard", Takes.FLAG, {_V.LOCK}, "hold its owner too", "hard"),
     Option(
         name="limit",
         takes=Takes.NUMBER,
@@ -75,12 +100,21 @@ _TABLE = (
         least=1,
         most=100,
     ),
-    _option("to", Takes.NAME, frozenset({_V.ROLLBACK}), "the version to go back to", "to=v1.1"),
+    Option(
+        name="days",
+        takes=Takes.NUMBER,
+        verbs=frozenset({_V.STATS}),
+        meaning="how many days to count",
+        example="days=30",
+        least=1,
+        most=365,
+    ),
+    _option("scope", Takes.CHOICE, SCOPED, "everything, where a name is called all", "scope=all", ["all"]),
+    _option("right", Takes.CHOICE, {_V.MAY}, "what somebody may do", "right=rollback", RIGHTS),
+    _option("to", Takes.NAME, {_V.ROLLBACK}, "the version to go back to", "to=v1.1"),
     _option("service", Takes.NAME, _PLACED | {_V.WHERE}, "which service", "service=checkout"),
     _option("environment", Takes.NAME, _PLACED, "where", "environment=staging"),
-    _option(
-        "version", Takes.NAME, frozenset({_V.DEPLOY, _V.ROLLBACK}), "a tag, branch, commit or digest", "version=main"
-    ),
+    _option("version", Takes.NAME, _VERSIONED, "a tag, branch, commit or digest", "version=main"),
     _option("deployment", Takes.NAME, _OF_A_DEPLOYMENT, "which deployment", "deployment=42"),
     _option("action", Takes.NAME, _ANY, "what to do", "action=status"),
 )
@@ -89,16 +123,11 @@ OPTIONS: Mapping[str, Option] = MappingProxyType({option.name: option for option
 FLAGS = tuple(option.name for option in _TABLE if option.takes is Takes.FLAG)
 
 _ALIASES = {"env": "environment", "services": "service", "dryrun": "dry-run", "tag": "version", "why": "reason"}
+_ALIASES |= {"in": "at", "expiry": "expires"}
 
 #: Options that other deployment tools have and this one does not know: what they would be for.
 UNAVAILABLE_OPTIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "at": "Starting at a set time",
-        "in": "Starting later",
-        "expires": "A time limit for the start",
-        "weight": "Choosing a traffic weight",
-        "canary": "A canary",
-    }
+    {"weight": "Choosing a traffic weight", "canary": "A canary"},
 )
 
 #: Words for strategies; alone they are neither an option nor a branch.
@@ -126,7 +155,7 @@ def find_option(key: str) -> Option:
         raise BadCommand(
             f"{UNAVAILABLE_OPTIONS[name]} ({name}=) is not available here; nothing was started.",
             token=clip(key),
-            hint=f"Leave {name}= out to start as soon as it can.",
+            hint=f"Leave {name}= out.",
         )
     near = nearest(name, OPTIONS)
     hint = f"Did you mean {listing(near)}?" if near else f"There are {listing(tuple(OPTIONS), limit=12)}."
@@ -157,17 +186,25 @@ def value_of(option: Option, token: Token) -> Value:
                 raise _wrong(option, token, "is true or false", f"Write {option.name}, or leave it out.")
             return text.casefold() in _TRUE
         case Takes.CHOICE:
-            if text.casefold() not in option.choices:
-                allowed = listing(option.choices)
+            choice = text.casefold().replace("_", "-")
+            if choice not in option.choices:
+                allowed = listing(option.choices, limit=12)
                 raise _wrong(option, token, f"can only be {allowed}", f"Write {option.name}={option.choices[0]}.")
-            return text.casefold()
+            return choice
         case Takes.NUMBER:
             if not _INTEGER.fullmatch(text) or not option.least <= int(text) <= option.most:
                 between = f"is a number from {option.least} to {option.most}"
                 raise _wrong(option, token, between, f"Write {option.example}.")
             return int(text)
+        case Takes.WHEN:
+            check_when(text)
+        case Takes.UNTIL:
+            check_until(text)
+        case Takes.DURATION:
+            read_duration(text)
         case Takes.TEXT | Takes.NAME:
-            return text
+            pass
+    return text
 
 
 def _wrong(option: Option, token: Token, rule: str, hint: str) -> BadCommand:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand, UnknownEnvironment, UnknownService
-from bot.domain.grammar import versions, words
+from bot.domain.grammar import times, versions, words
 from bot.domain.grammar.build import build
 from bot.domain.grammar.found import Found, add
 from bot.domain.grammar.intents import HelpIntent
-from bot.domain.grammar.normalise import clean
-from bot.domain.grammar.options import OPTIONS, Option, Takes, find_option, flag, value_of
+from bot.domain.grammar.normalise import clean, people
+from bot.domain.grammar.options import OPTIONS, SCOPED, Option, Takes, find_option, flag, value_of
 from bot.domain.grammar.refusals import clip, listing, nearest, show, show_both
+from bot.domain.grammar.rights import find_right, right_of
 from bot.domain.grammar.tokens import tokenise
 from bot.domain.grammar.verbs import Verb
 from bot.domain.grammar.vocabulary import Kind
 from bot.domain.ids import EnvironmentName, ServiceName
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.domain.grammar.intents import Intent
     from bot.domain.grammar.tokens import Token
     from bot.domain.grammar.vocabulary import Reading, Vocabulary
     from bot.domain.grammar.words import Word
 
 _HELP = frozenset({"?", "--help", "-h"})
-#: Keys that say which closed set a name is from.
-_NAMED = {Kind.SERVICE: "service", Kind.ENVIRONMENT: "environment", Kind.ACTION: "action"}
+#: Words for every service in every environment.
+_EVERYTHING = frozenset({"all", "everything"})
+#: Words for the one who asks.
+_ONESELF = frozenset({"i", "me"})
+_PUNCTUATION = ".,;:!?"
+_USER = re.compile(r"@([UW][A-Z0-9]{6,20})", re.ASCII)
 
 
 def parse(text: str, *, vocabulary: Vocabulary) -> Intent:
@@ -36,22 +44,24 @@ def parse(text: str, *, vocabulary: Vocabulary) -> Intent:
     suggestions and a hint, and never anything else.
     """
     tokens = tokenise(clean(text))
-    if tokens and _is_address(tokens[0]):
+    mentioned = people(text)
+    address = tokens[0] if tokens and _is_address(tokens[0]) else None
+    if address:
         tokens = tokens[1:]
     if tokens and tokens[0].key is None and tokens[0].value.casefold() == "/deploy":
         tokens = tokens[1:]
     found = Found()
-    plain = _read_options(tokens, found, vocabulary)
+    plain = _read_options(times.join(tokens, vocabulary), found, vocabulary)
     loose = _read_names(plain, found, vocabulary)
     if any(word.text in _HELP for word in loose) or Verb.HELP in found.verbs:
         return _help(found)
-    if len(found.verbs) > 1:
-        both = show_both(*found.verbs[:2])
-        raise BadCommand(f"There are two actions: {both}.", token=found.verbs[1], hint="Ask for one thing at a time.")
-    verb = found.verbs[0] if found.verbs else Verb.DEPLOY
+    verb = _verb(found)
     _check_options(verb, found)
-    left = [word.text for word in loose if not _read_open(word.text, verb, found, vocabulary)]
+    _refuse_everything_named(verb, found)
+    left = [word for word in loose if not _read_open(word.text, verb, found, vocabulary, mentioned)]
     _read_branch(left, verb, found, vocabulary)
+    if verb is Verb.MAY and address and not found.people:
+        _refuse_address(address)
     return build(verb, found)
 
 
@@ -62,14 +72,14 @@ def _is_address(token: Token) -> bool:
 def _read_options(tokens: list[Token], found: Found, vocabulary: Vocabulary) -> list[Token]:
     """Take every option out of ``tokens``; the plain words remain."""
     plain = []
-    for place, token in enumerate(tokens):
+    for token in tokens:
         if token.key is not None:
             option = find_option(token.key)
             value = value_of(option, token)
             if option.takes is Takes.NAME:
-                _read_explicit(option, str(value), -1 - place, found, vocabulary)
+                _read_explicit(option, str(value), token.start, found, vocabulary)
                 continue
-            found.bare_text |= option.takes is Takes.TEXT and not token.quoted
+            found.bare_text |= option.name == "reason" and not token.quoted
             found.put(option.name, value, token=token.text)
         elif token.value.startswith("-") and token.value.strip("-") and token.value not in _HELP and not token.quoted:
             found.put(flag(token).name, value=True, token=token.value)
@@ -85,7 +95,7 @@ def _read_explicit(option: Option, value: str, place: int, found: Found, vocabul
             for name in filter(None, value.split(",")):
                 found.add_service(ServiceName(_named(Kind.SERVICE, name.strip(), vocabulary)), place)
         case "environment":
-            add(found.environments, EnvironmentName(_named(Kind.ENVIRONMENT, value, vocabulary)))
+            found.add_environment(EnvironmentName(_named(Kind.ENVIRONMENT, value, vocabulary)), place)
         case "action":
             add(found.verbs, Verb(_named(Kind.ACTION, value, vocabulary)))
         case "deployment":
@@ -125,27 +135,38 @@ def _named(kind: Kind, name: str, vocabulary: Vocabulary) -> str:
 def _read_names(tokens: list[Token], found: Found, vocabulary: Vocabulary) -> list[Word]:
     """Take the names of the closed sets out of the words; what remains is open."""
     loose = []
-    plain = list(words.split(tokens))
-    following = [*(word.text for word in plain[1:]), None]
-    for word, after in zip(plain, following, strict=False):
+    for word in words.split(tokens):
         reading = words.closed_reading(word.text, vocabulary)
         if reading is not None:
             _record(reading, word, found)
-        elif not words.is_filler(word.text, after, vocabulary):
+        elif not words.is_filler(word, vocabulary):
             loose.append(word)
     return loose
 
 
 def _record(reading: Reading, word: Word, found: Found) -> None:
+    found.plain[word.text] = reading
     match reading.kind:
         case Kind.SERVICE:
             found.add_service(ServiceName(reading.name), word.place)
         case Kind.ENVIRONMENT:
-            add(found.environments, EnvironmentName(reading.name))
+            found.add_environment(EnvironmentName(reading.name), word.place)
         case Kind.ACTION:
             add(found.verbs, Verb(reading.name))
         case Kind.OPTION:
             found.put(reading.name, value=True, token=word.text)
+
+
+def _verb(found: Found) -> Verb:
+    """The one action that is asked for; that which `Verb.MAY` asks about is no second one."""
+    asked = Verb.MAY in found.verbs
+    verbs = [verb for verb in found.verbs if verb is not Verb.MAY]
+    if len(verbs) > 1:
+        both = show_both(*verbs[:2])
+        raise BadCommand(f"There are two actions: {both}.", token=verbs[1], hint="Ask for one thing at a time.")
+    if asked and verbs:
+        add(found.rights, right_of(verbs[0]))
+    return Verb.MAY if asked else verbs[0] if verbs else Verb.DEPLOY
 
 
 def _check_options(verb: Verb, found: Found) -> None:
@@ -157,8 +178,67 @@ def _check_options(verb: Verb, found: Found) -> None:
             raise BadCommand(message, token=name, hint=f"Leave {name} out.")
 
 
-def _read_open(word: str, verb: Verb, found: Found, vocabulary: Vocabulary) -> bool:
+def _refuse_everything_named(verb: Verb, found: Found) -> None:
+    """Raise `BadCommand` when the word for everything is also what something is called."""
+    if verb not in SCOPED:
+        return
+    for word, reading in found.plain.items():
+        if word.casefold().rstrip(_PUNCTUATION) in _EVERYTHING:
+            raise BadCommand(
+                f"{show(word)} can be everything and the {reading.kind} {reading.name}.",
+                token=clip(word),
+                suggestions=("scope=all", reading.explicit),
+                hint=f"Say which: scope=all or {reading.explicit}.",
+            )
+
+
+def _refuse_address(address: Token) -> None:
+    """Raise `BadCommand` for a person at the beginning: whether they are asked about or spoken to cannot be told."""
+    raise BadCommand(
+        f"{show(address.value)} stands where one says whom one speaks to.",
+        token=clip(address.value),
+        suggestions=("may @somebody rollback checkout staging",),
+        hint="Name the person after may, as in may @somebody rollback checkout staging; nobody means yourself.",
+    )
+
+
+def _read_person(word: str, mentioned: Mapping[str, frozenset[str]]) -> str:
+    """The id of the user that ``word`` mentions; raises `BadCommand` when that cannot be told."""
+    bare = word.rstrip(_PUNCTUATION)
+    ids = mentioned.get(bare, frozenset())
+    if len(ids) == 1:
+        return next(iter(ids))
+    if not ids and (plain := _USER.fullmatch(bare)):
+        return plain[1]
+    which = "more than one person" if ids else "nobody that can be told from it"
+    raise BadCommand(
+        f"{show(word)} is {which}.",
+        token=clip(word),
+        hint="Type @ and pick the person from the list, one person at a time; a group cannot be asked about.",
+    )
+
+
+def _read_of_may(word: str, found: Found, mentioned: Mapping[str, frozenset[str]]) -> bool:
+    """Read what only `Verb.MAY` takes: a person, a right that is no action of the command."""
+    if word.startswith("@") and len(word) > 1:
+        add(found.people, _read_person(word, mentioned))
+        return True
+    right = find_right(word)
+    if right is not None:
+        add(found.rights, right)
+    return right is not None or word.casefold() in _ONESELF
+
+
+def _read_open(
+    word: str, verb: Verb, found: Found, vocabulary: Vocabulary, mentioned: Mapping[str, frozenset[str]]
+) -> bool:
     """Read a word that is in no closed set by what it looks like; False when it looks like nothing."""
+    if verb is Verb.MAY and _read_of_may(word, found, mentioned):
+        return True
+    if verb in SCOPED and word.casefold().rstrip(_PUNCTUATION) in _EVERYTHING:
+        found.everything = True
+        return True
+    times.refuse_bare(word, verb)
     words.refuse_special(word, vocabulary)
     reference = versions.deployment_ref(word)
     if reference is not None and verb in OPTIONS["deployment"].verbs:
@@ -182,24 +262,37 @@ def _read_open(word: str, verb: Verb, found: Found, vocabulary: Vocabulary) -> b
     return False
 
 
-def _read_branch(left: list[str], verb: Verb, found: Found, vocabulary: Vocabulary) -> None:
+def _read_branch(left: list[Word], verb: Verb, found: Found, vocabulary: Vocabulary) -> None:
     """A single word that is left over where only the version is missing is the version; every other one is refused."""
     if not left:
         return
+    word = left[0].text
     may_be_version = (
         len(left) == 1
         and verb in OPTIONS["version"].verbs
         and bool(found.services and found.environments)
         and not (found.versions or found.deployments or found.bare_text)
-        and left[0].casefold() not in versions.NEVER_VERSIONS
-        and versions.is_well_formed(left[0])
+        and word.casefold() not in versions.NEVER_VERSIONS
+        and versions.is_well_formed(word)
     )
     if not may_be_version:
-        # A misspelt name explains more than the words around it.
-        misspelt = next((word for word in left if nearest(word, vocabulary.names())), left[0])
-        raise words.unknown(misspelt, found, verb, vocabulary)
-    words.refuse_misspelt(left[0], vocabulary)
-    add(found.versions, left[0])
+        raise _refuse_left(left, verb, found, vocabulary)
+    words.refuse_misspelt(word, vocabulary)
+    add(found.versions, word)
+
+
+def _refuse_left(left: list[Word], verb: Verb, found: Found, vocabulary: Vocabulary) -> BadCommand:
+    """The refusal of the word among those left over of which there is most to say."""
+    # A misspelt name explains more than the words around it.
+    word = next((word for word in left if nearest(word.text, vocabulary.names())), None)
+    if word is None:
+        word = left[0]
+        if word.text.casefold() in times.LEADS:
+            after = next((other for other in left[1:] if other.text == word.following), None)
+            if after is None or word.text.casefold() != "in":
+                return times.refuse_lead(word.text, word.following)
+            word = after
+    return words.unknown(word.text, found, verb, vocabulary)
 
 
 def _help(found: Found) -> HelpIntent:

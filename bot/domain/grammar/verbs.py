@@ -27,6 +27,34 @@ class Verb(StrEnum):
     QUEUE = "queue"
     #: What runs where.
     WHERE = "where"
+    #: Say yes to a deployment.
+    APPROVE = "approve"
+    #: Say no to a deployment.
+    REJECT = "reject"
+    #: Let a deployment that is held try again.
+    START = "start"
+    #: What waits for its time.
+    SCHEDULE = "schedule"
+    #: Let a deployment that waits go before the others.
+    RUN_NEXT = "run-next"
+    #: Put a lock on a place.
+    LOCK = "lock"
+    #: Take a place's locks away.
+    UNLOCK = "unlock"
+    #: What is locked and frozen.
+    LOCKS = "locks"
+    #: Stop the line.
+    FREEZE = "freeze"
+    #: Let the line go on.
+    UNFREEZE = "unfreeze"
+    #: Who may do what, and which row says so.
+    MAY = "may"
+    #: In what two environments differ.
+    DIFF = "diff"
+    #: The delivery figures.
+    STATS = "stats"
+    #: Deploy past the rules, in an emergency.
+    BREAK_GLASS = "break-glass"
     #: How to say it.
     HELP = "help"
 
@@ -47,11 +75,26 @@ OTHER_WORDS: Mapping[str, Verb] = MappingProxyType(
         "ls": Verb.WHERE,
         "state": Verb.STATUS,
         "info": Verb.STATUS,
+        "accept": Verb.APPROVE,
+        "decline": Verb.REJECT,
+        "deny": Verb.REJECT,
+        "veto": Verb.REJECT,
+        "reschedule": Verb.SCHEDULE,
+        "schedules": Verb.SCHEDULE,
+        "runnext": Verb.RUN_NEXT,
+        "run_next": Verb.RUN_NEXT,
+        "halt": Verb.FREEZE,
+        "thaw": Verb.UNFREEZE,
+        "freezes": Verb.LOCKS,
+        "can": Verb.MAY,
+        "compare": Verb.DIFF,
+        "dora": Verb.STATS,
+        "metrics": Verb.STATS,
+        "breakglass": Verb.BREAK_GLASS,
+        "break_glass": Verb.BREAK_GLASS,
+        "emergency": Verb.BREAK_GLASS,
     }
 )
 
 #: Actions that deployment tools commonly have and that this one does not know.
-UNAVAILABLE_VERBS = frozenset(
-    {"approve", "diff", "doctor", "freeze", "lock", "locks", "promote", "pause", "resume", "retry", "schedule"}
-    | {"scale", "reject", "restart", "unfreeze", "unlock"}
-)
+UNAVAILABLE_VERBS = frozenset({"doctor", "pause", "promote", "restart", "resume", "retry", "scale"})

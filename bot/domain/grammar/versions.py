@@ -22,7 +22,8 @@ _ID = re.compile(r"d[0-9a-hjkmnp-tv-z]{14}")
 #: Words of a sentence. They are never taken for a branch.
 NEVER_VERSIONS = frozenset(
     {"a", "all", "an", "and", "as", "at", "both", "by", "deployment", "env", "environment", "everything", "for", "from"}
-    | {"in", "into", "it", "new", "now", "of", "on", "or", "service", "the", "then", "this", "to", "version", "with"}
+    | {"in", "into", "it", "new", "now", "of", "on", "or", "service", "the", "then", "this", "to", "until", "version"}
+    | {"with"}
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand, UnknownEnvironment, UnknownService
 from bot.domain.grammar import versions
-from bot.domain.grammar.options import FLAGS, OPTIONS, STRATEGY_WORDS, UNAVAILABLE_OPTIONS
+from bot.domain.grammar.options import FLAGS, OPTIONS, STRATEGY_WORDS, UNAVAILABLE_OPTIONS, Takes
 from bot.domain.grammar.refusals import clip, listing, nearest, show
 from bot.domain.grammar.verbs import OTHER_WORDS, UNAVAILABLE_VERBS, Verb
 from bot.domain.grammar.vocabulary import Kind, Reading
@@ -27,18 +27,23 @@ _ALL_HINT = "Say help to see every command."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """A plain word, and the comma list that it stood in."""
+    """A plain word, the comma list that it stood in, and the word after it."""
 
     text: str
     place: int
+    following: str | None = None
 
 
 def split(tokens: Sequence[Token]) -> Iterator[Word]:
     """The words of ``tokens``, with comma lists taken apart."""
-    for place, token in enumerate(tokens):
-        parts = [part for part in token.value.split(",") if part]
-        for part in parts or [token.value]:
-            yield Word(text=part, place=place)
+    parts = [
+        (part, token.start)
+        for token in tokens
+        for part in [part for part in token.value.split(",") if part] or [token.value]
+    ]
+    following = [*(part for part, _ in parts[1:]), None]
+    for (part, place), after in zip(parts, following, strict=bool(parts)):
+        yield Word(text=part, place=place, following=after)
 
 
 def closed_reading(word: str, vocabulary: Vocabulary) -> Reading | None:
@@ -59,15 +64,16 @@ def closed_reading(word: str, vocabulary: Vocabulary) -> Reading | None:
     return readings[0] if readings else None
 
 
-def is_filler(word: str, following: str | None, vocabulary: Vocabulary) -> bool:
+def is_filler(word: Word, vocabulary: Vocabulary) -> bool:
     """Whether ``word`` only leads to the next one, as in ``to staging`` and ``of checkout``."""
-    if word.casefold() == "please":
+    folded = word.text.casefold()
+    if folded == "please":
         return True
-    if word.casefold() not in _PREPOSITIONS or following is None:
+    if folded not in _PREPOSITIONS or word.following is None:
         return False
-    kinds = {reading.kind for reading in vocabulary.readings(following)}
+    kinds = {reading.kind for reading in vocabulary.readings(word.following)}
     return bool(kinds & {Kind.SERVICE, Kind.ENVIRONMENT}) or (
-        word.casefold() == "to" and versions.is_unmistakable(following)
+        folded == "to" and versions.is_unmistakable(word.following)
     )
 
 
@@ -122,9 +128,12 @@ def unknown(word: str, found: Found, verb: Verb, vocabulary: Vocabulary) -> BadC
     if found.bare_text and not near:
         hint = 'Put quotation marks around a reason of several words: reason="fixes the login".'
         return BadCommand(f"{show(word)} does not belong to anything.", token=token, hint=hint)
+    option = OPTIONS.get(word.casefold())
+    if option is not None and option.takes is not Takes.NAME:
+        hint = f"It takes a value: {option.example}."
+        return BadCommand(f"{show(word)} does not stand alone.", token=token, suggestions=(option.example,), hint=hint)
     if word.casefold() in UNAVAILABLE_OPTIONS:
-        what = UNAVAILABLE_OPTIONS[word.casefold()]
-        hint = f"{what} is not available here; leave it out to start as soon as it can."
+        hint = f"{UNAVAILABLE_OPTIONS[word.casefold()]} is not available here."
         return BadCommand(f"{show(word)} does not belong here.", token=token, hint=hint)
     complete = bool(found.versions or found.deployments)
     if complete and found.services and not found.environments:

@@ -109,6 +109,12 @@ class Scheduling:
             raise InvalidTransition(
                 f"#{found.number} is {found.phase.words}; only one that waits for its time can be moved."
             )
+        waits = await self.schedules.of(found.id)
+        if waits is not None and waits.at <= now:
+            # Whoever fires it may have read its time already, and would start it all the same.
+            raise InvalidTransition(
+                f"The time of #{found.number} has come: it is being started.", hint="Abort it instead."
+            )
         deed = Deed(actor=requester.actor, at=now, door=requester.door, rule=rule)
         moved = await self.schedules.move(found.id, at=at, expires=expires, deed=deed, version=version)
         self.changed()

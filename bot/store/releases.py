@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bot.store.engine import Database
 
 
+_NAMED = 100
+"""Places up to which each is named in the question; more are most of all there are, and soon more than may be named."""
 _LATEST = 20
 """Proven releases among which one of the same name is looked for, to tell that it was another artifact."""
 
@@ -65,13 +67,16 @@ class StoredReleases:
         """What runs where, for the given places or for all; by service and environment."""
         if keys is not None and not keys:
             return []
+        wanted = None if keys is None else set(keys)
         statement = select(placements).order_by(placements.c.service, placements.c.environment)
-        if keys is not None:
-            place = tuple_(placements.c.service, placements.c.environment)
-            statement = statement.where(place.in_(sorted(set(keys))))
+        if wanted is not None and len(wanted) <= _NAMED:
+            statement = statement.where(tuple_(placements.c.service, placements.c.environment).in_(sorted(wanted)))
 
         async def look(connection: AsyncConnection) -> list[Placement]:
-            return [placement_of(row) for row in (await connection.execute(statement)).mappings()]
+            rows = (await connection.execute(statement)).mappings()
+            return [
+                placement_of(row) for row in rows if wanted is None or (row["service"], row["environment"]) in wanted
+            ]
 
         return await self._database.read(look)
 

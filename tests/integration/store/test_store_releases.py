@@ -63,6 +63,10 @@ async def test_places_are_found_by_service_and_environment(releases: StoredRelea
     assert await releases.placements([(PAYMENTS, STAGING), (CHECKOUT, PRODUCTION)]) == [everything[0], everything[3]]
     assert await releases.placements([(PAYMENTS, EnvironmentName("nowhere"))]) == []
     assert await releases.placements([]) == []
+    # More places than any database lets one name in a question.
+    many = [(ServiceName(f"s{n}"), STAGING) for n in range(70_000)]
+    assert await releases.placements([*many, (CHECKOUT, PRODUCTION)]) == [everything[0]]
+    assert await releases.placements(many) == []
 
 
 async def test_rollback_chooses_what_was_proven_last(releases: StoredReleases) -> None:

@@ -66,23 +66,27 @@ def blocked(error: Blocked, order: OrderValue, *, locks: Sequence[StickyLock] = 
     lines = [f"✗ *Not done*: {sentence(escape(error.message, 800))}"]
     stops = stopping(error.gates)
     lines += [gate_line(result) for result in stops if not (result.name == "lock" and locks)]
-    lines += [lock_line(lock) for lock in locks[:5]]
+    alone = locks[0] if len(locks) == 1 else None
+    if alone:
+        lines.append(lock_line(alone))
     if error.hint:
         lines.append(f"→ {sentence(escape(error.hint, 400))}")
     names = {result.name for result in stops if result.verdict is Verdict.BLOCK}
+    about = f"{order.service}@{order.environment}"
     row: list[dict[str, Any]] = []
-    if names and names <= _ENDING and len(names) == len({result.name for result in stops}):
+    if names and names <= _ENDING and all(result.verdict is Verdict.BLOCK for result in stops):
         row += controls.wait(order, label="Queue behind it" if "lock" in names else "Run when it opens")
-    if "lock" in names:
-        about = f"{order.service}@{order.environment}"
-        row += controls.of_locks(tuple(locks), viewer, about=about)
+    if alone:
+        row += controls.of_lock(alone, viewer, about=about)
     if names & {"freeze", "window"}:
         row += controls.ask_override(order)
     content: list[Block] = [b.section("\n".join(lines))]
+    if not alone:
+        content += controls.of_locks(locks, viewer, about=about)
+        lines += [lock_line(lock) for lock in locks[:3]]
     if row:
         content.append(b.actions(row))
-    spoken = " ".join(line.replace("*", "") for line in lines)
-    return compose(spoken, content)
+    return compose(" ".join(line.replace("*", "") for line in lines), content)
 
 
 def failure(error: DeploymentArchitectError, *, reference: str) -> Message:

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 from bot.domain.actor import ActorKind
 from bot.slack.names import ActionId, IdValue, OrderValue
 from bot.slack.render import blocks as b
+from bot.slack.render.gates import lock_line
 from bot.slack.render.text import name_plain, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.domain.actor import Actor
     from bot.domain.policy.freeze import Freeze
     from bot.domain.policy.lock import StickyLock
     from bot.domain.policy.override import Override
     from bot.domain.policy.scope import Scope
+
+    Block = b.Block
 
 _KEPT = "2 h"
 
@@ -136,17 +141,21 @@ def review(override_id: str, *, about: str = "") -> dict[str, Any]:
     )
 
 
-def of_locks(
-    locks: list[StickyLock] | tuple[StickyLock, ...], viewer: Actor | None, *, about: str = "", most: int = 2
-) -> list[dict[str, Any]]:
-    """What somebody who is held by these locks can do about them; the owner of one can take it away."""
-    row: list[dict[str, Any]] = []
+def of_lock(lock: StickyLock, viewer: Actor | None, *, about: str = "") -> list[dict[str, Any]]:
+    """What somebody who is held by this lock can do about it; its owner can take it away."""
+    if viewer is not None and lock.owner.same_as(viewer):
+        return [unlock(lock.id, lock.scope.words, owner=lock.owner)]
+    return [*ask_owner(lock, about=about), *take_over(lock, about=about)]
+
+
+def of_locks(locks: Sequence[StickyLock], viewer: Actor | None, *, about: str = "", most: int = 3) -> list[Block]:
+    """A row of buttons for each of several locks, below the line that tells of it: no row has two of one action."""
+    content: list[Block] = []
     for lock in locks[:most]:
-        if viewer is not None and lock.owner.same_as(viewer):
-            row.append(unlock(lock.id, lock.scope.words, owner=lock.owner))
-        else:
-            row += [*ask_owner(lock, about=about), *take_over(lock, about=about)]
-    return row
+        content += [b.section(lock_line(lock)), b.actions(of_lock(lock, viewer, about=about))]
+    if len(locks) > most:
+        content.append(b.context(f"… and {len(locks) - most} more."))
+    return content
 
 
 def of_override(override: Override) -> dict[str, Any]:

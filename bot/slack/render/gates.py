@@ -183,15 +183,15 @@ def standing(view: DeploymentView) -> list[str]:
     """What stands before its beginning and what it passed by, the most important first; once it began, only that."""
     lines = [override_line(override) for override in view.overrides]
     if view.deployment.phase in WAITING:
-        lines += [void_line(view), approval_line(view)]
+        lines.append(void_line(view))
+        if view.deployment.phase is not Phase.AWAITING_APPROVAL:  # then the status line tells it
+            lines.append(approval_line(view))
         lines += [lock_line(lock) for lock in view.blocking[:_LOCKS]]
         if view.forecast:
             hold = view.deployment.hold  # told by the status line already
             held = hold.gate if hold and view.deployment.phase is Phase.HELD else None
             asked = [result for result in view.forecast.gates if result.name != held]
             lines += gate_lines(asked, approval=view.approval is None)
-    elif view.deployment.phase is Phase.REJECTED:
-        lines.append(approval_line(view))
     return [line for line in lines if line]
 
 

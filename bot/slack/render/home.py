@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.lifecycle import Phase
@@ -11,12 +12,14 @@ from bot.slack.render import controls, limits
 from bot.slack.render.buttons import buttons
 from bot.slack.render.deployment import release_words, status, working
 from bot.slack.render.gates import freeze_line, lock_line, override_line, void_line, window_line
+from bot.slack.render.plans import change_lines
 from bot.slack.render.text import doer, escape, instant, name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.domain.actor import Actor
+    from bot.domain.deployment import Deployment
     from bot.domain.history import Placement
     from bot.domain.view import DeploymentView, Overview
 
@@ -67,8 +70,10 @@ def _groups(overview: Overview, viewer: Actor | None) -> list[tuple[str, list[De
         "Under way": [],
         "Scheduled": [],
     }
-    for view in overview.running:
-        deployment = view.deployment
+    times = {schedule.deployment: schedule for schedule in overview.scheduled}
+    for found in overview.running:
+        deployment = found.deployment
+        view = found if found.schedule else replace(found, schedule=times.get(deployment.id))
         if deployment.id in to_approve:
             title = "Waits for your approval"
         elif deployment.id in attention or deployment.phase is Phase.NEEDS_ATTENTION:
@@ -146,6 +151,8 @@ def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
             f"{release_words(deployment)}, requested by {by}\n{status(view)}"
         )
     ]
+    if deployment.phase is Phase.AWAITING_APPROVAL and deployment.plan:
+        card.append(b.context(" · ".join([_digest(deployment), *change_lines(deployment.plan, most=2)])))
     marks = [*(override_line(override) for override in view.overrides), void_line(view)]
     card += [b.context(line) for line in marks if line][:3]
     if deployment.request:
@@ -153,6 +160,10 @@ def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
     elif row := buttons(view):
         card.append(b.actions(row))
     return card
+
+
+def _digest(deployment: Deployment) -> str:
+    return escape(deployment.release.short_digest, 20)
 
 
 def _places(placements: Sequence[Placement]) -> list[tuple[int, Block]]:

@@ -28,6 +28,7 @@ class StepState(Enum):
     DONE = ("✓", "Done")
     FAILED = ("✗", "Failed")
     ERRORED = ("✗", "Errored")
+    REJECTED = ("✗", "Rejected")
     ABORTED = ("■", "Aborted")
     ENDED = ("■", "Ended")
     SKIPPED = ("–", "Skipped")
@@ -89,7 +90,7 @@ _ENDINGS = {
     Phase.FAILED: StepState.FAILED,
     Phase.ERRORED: StepState.ERRORED,
     Phase.ABORTED: StepState.ABORTED,
-    Phase.REJECTED: StepState.FAILED,
+    Phase.REJECTED: StepState.REJECTED,
     Phase.EXPIRED: StepState.ENDED,
     Phase.SUPERSEDED: StepState.ENDED,
     Phase.NEEDS_ATTENTION: StepState.ATTENTION,

@@ -67,10 +67,6 @@ def _approval(view: DeploymentView, times: int, after: Moment | None, *, last: b
     if approval is None:
         yield _note(view, key, f"○ *Approval asked*: {_what(view)}.", live=True)
         return
-    if approval.void:
-        digest = hashlib.sha256(approval.void.encode("utf-8", "replace")).hexdigest()[:8]
-        line = f"! *Does not count*: {clause(approval.void)}. {_what(view)} must be approved as it is now."
-        yield _note(view, f"void.{times}.{digest}", line)
     expires = f"expires {instant(approval.expires_at)}"
     asked = _asked(approval)
     reason = f" Why: {clause(view.deployment.reason)}." if view.deployment.reason else ""
@@ -79,6 +75,10 @@ def _approval(view: DeploymentView, times: int, after: Moment | None, *, last: b
         f"{asked + ', please decide. ' if asked else ''}Approval – {missing(approval)} · {expires}"
     )
     yield _note(view, key, line, live=True, row=votes(view))
+    if approval.void:
+        digest = hashlib.sha256(approval.void.encode("utf-8", "replace")).hexdigest()[:8]
+        line = f"! *Does not count*: {clause(approval.void)}. {_what(view)} must be approved as it is now."
+        yield _note(view, f"void.{times}.{digest}", line)
     if approval.nudged:
         still = f"! *Still waits for approval*: {_what(view)} – {missing(approval)} · {expires}"
         yield _note(view, f"nudge.{times}", f"{still}{' · ' + asked if asked else ''}")
@@ -115,9 +115,10 @@ def _held(view: DeploymentView, times: int, moment: Moment, after: Moment | None
         why = " · ".join(hold_parts(deployment.hold)) if deployment.hold else clause(moment.note)
         ends = deployment.hold.expires if deployment.hold else None
         expires = f" It expires {instant(ends)}." if ends else ""
-        row = [*start(view), *controls.of_locks(tuple(view.blocking), None, about=deployment.id), *abort(view)]
+        row = [*start(view), *abort(view)]
         line = f"‖ *Held*: {_what(view)}. {why}.\nNothing was changed.{expires} {_requester(view)}, for your notice."
-        yield _note(view, key, line, live=True, row=row)
+        more = controls.of_locks(view.blocking, None, about=deployment.id)
+        yield _note(view, key, line, live=True, row=row, more=more)
         return
     on = after.phase in _GOES_ON
     by = f" by {name(after.actor)}" if after.actor.kind is ActorKind.PERSON else ""
@@ -163,8 +164,9 @@ def _note(
     settled: bool = False,
     broadcast: bool = False,
     row: Sequence[dict[str, Any]] = (),
+    more: Sequence[b.Block] = (),
 ) -> Note:
-    content = [b.section(line)]
+    content = [b.section(line), *more]
     if row:
         content.append(b.actions(row))
     message = compose(line.replace("*", "").replace("\n", " "), content, metadata(view, key))

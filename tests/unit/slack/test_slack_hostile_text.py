@@ -6,24 +6,52 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slack_scenes import ADA, START, deployment, proven, queue, release, rollback_of_it, running, view
+from slack_scenes import (
+    ADA,
+    START,
+    approval,
+    deployment,
+    forecast,
+    freeze,
+    gate,
+    lock,
+    override,
+    proven,
+    queue,
+    release,
+    rollback_of_it,
+    running,
+    schedule,
+    view,
+)  # fmt: skip
 
+from bot.domain import dora
 from bot.domain.actor import Actor
 from bot.domain.deployment import Deployment, Request
-from bot.domain.errors import BadCommand, NotAuthorized, ProviderUnavailable, StoreError
+from bot.domain.errors import BadCommand, Blocked, NotAuthorized, ProviderUnavailable, StoreError
 from bot.domain.grammar.help import HelpEntry
 from bot.domain.history import Placement
 from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
+from bot.domain.insight import Difference, Drift, DriftKind, Explanation, Relation, Stats
 from bot.domain.lifecycle import Phase
+from bot.domain.notice import Notice, NoticeKind
+from bot.domain.policy.access import Action
+from bot.domain.policy.approval import ApprovalRule, Tally, TallyState
+from bot.domain.policy.gates import GateResult, Verdict
+from bot.domain.policy.override import Override, OverrideKind
+from bot.domain.policy.scope import Scope
+from bot.domain.policy.window import WindowDecision
 from bot.domain.rollout import Plan, Progress
-from bot.domain.view import DeploymentView, Overview
+from bot.domain.view import ApprovalView, DeploymentView, Forecast, Overview
 from bot.sandbox import blocks as sandbox
-from bot.slack.render import answers, form, limits
+from bot.slack.names import ButtonValue, FormValue, IdValue, OrderValue
+from bot.slack.render import answers, form, forms, limits, notices, plans, rules
+from bot.slack.render import approval as approval_dm
 from bot.slack.render.deployment import root
 from bot.slack.render.home import home
 from bot.slack.render.message import Message, explained
@@ -33,10 +61,16 @@ from bot.slack.render.text import escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bot.domain.policy.freeze import Freeze
+    from bot.domain.policy.lock import StickyLock
+
 #: What the bot itself may write between angle brackets.
-OURS = re.compile(r"<@[UW][A-Z0-9]{2,20}>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^<>]*>")
+OURS = re.compile(
+    r"<@[UW][A-Z0-9]{2,20}>|<!subteam\^S[A-Z0-9]{2,20}>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^<>]*>"
+)
 NASTY = [
-    "<!channel>", "<!here|x>", "<@U0GRACE>", "<#C0ADMIN>", "<https://evil.example|click me>", "&lt;!channel&gt;",
+    "<!channel>", "<!here|x>", "<!subteam^S0RELEASE>", "S0RELEASE|x>", "@here",
+    "<@U0GRACE>", "<#C0ADMIN>", "<https://evil.example|click me>", "&lt;!channel&gt;",
     "*bold*", "_slanted_", "~gone~", "`code`", "```block```", ":tada:", ":100:", "> quote", "a\n> quote",
     "\u202egnp.exe", "\ud800", "\x00\x07", "𝕒" * 50, "👩‍👩‍👧‍👦" * 30, '"\\' * 200, "&" * 3_000, "<" * 3_000,
     "*" * 3_000, "x" * 50_000, "\n" * 4_000, ":a" * 5_000, "{date}|<!date^1^{x}|y>", " ", "",
@@ -79,6 +113,37 @@ def drawn(data: st.DataObject) -> Callable[[], str]:
     return lambda: next(texts)
 
 
+class BadPolicy(NamedTuple):
+    approval: ApprovalView
+    forecast: Forecast
+    gates: tuple[GateResult, ...]
+    locks: tuple[StickyLock, ...]
+    freezes: tuple[Freeze, ...]
+    overrides: tuple[Override, ...]
+
+
+def bad_policy(text: Callable[[], str], actor: Actor) -> BadPolicy:
+    scope = Scope(service=ServiceName(text()), environment=EnvironmentName(text()) if text() else None)
+    gates = tuple(GateResult(name=text(), verdict=verdict, sentence=text(), until=START) for verdict in Verdict)
+    tally = Tally(state=TallyState.PENDING, have=1, need=3, by=(actor,), sentence=text())
+    asked = approval(
+        tally=tally, rule=ApprovalRule(quorum=3, group=text(), fallback=text()), asked=(text(), text()), void=text(),
+        nudged=True, escalated=True, subject=text(),
+    )  # fmt: skip
+    return BadPolicy(
+        approval=asked,
+        forecast=forecast(*gates, downgrade=True, current=replace(release("v"), version=text())),
+        gates=gates,
+        locks=(lock(scope=scope, reason=text(), owner=actor, incident=text(), hard=True),) * 3,
+        freezes=(freeze(scope=scope, reason=text(), by=actor),) * 3,
+        overrides=tuple(
+            override(kind, service=ServiceName(text()), environment=EnvironmentName(text()), by=actor,
+                     reason=text(), seconded_by=actor if text() else None, reviewed_by=actor if text() else None)
+            for kind in OverrideKind
+        ),
+    )  # fmt: skip
+
+
 def bad_view(phase: Phase, text: Callable[[], str]) -> DeploymentView:
     actor = Actor(workspace="T0SANDBOX", id=text() or "U", name=text())
     bad_release = replace(release("v"), version=text())
@@ -103,11 +168,16 @@ def bad_view(phase: Phase, text: Callable[[], str]) -> DeploymentView:
         )
 
     shown = view(phase, deployment=spoil(deployment(phase)))
+    policy = bad_policy(text, actor)
     asked = Request(actor=actor, at=START, reason=text()) if text() else None
     return replace(
         shown,
         deployment=replace(shown.deployment, request=asked) if phase.holds_lock else shown.deployment,
         protected=bool(text()),
+        approval=policy.approval,
+        forecast=policy.forecast,
+        blocking=policy.locks if phase is Phase.HELD else (),
+        overrides=policy.overrides,
         queue=replace(queue(), ahead=spoil(deployment(Phase.QUEUED))) if phase is Phase.QUEUED else None,
         rollback_to=replace(proven(), release=bad_release, by=actor) if shown.rollback_to else None,
         taken_back_by=spoil(rollback_of_it()) if shown.taken_back_by else None,
@@ -126,6 +196,84 @@ def test_no_text_breaks_the_card_or_its_thread(phase: Phase, data: st.DataObject
         if note.file:
             note.file.content.encode()
     checked(answers.status(shown))
+    checked(approval_dm.ask(shown, "U0GRACE"))
+    checked(approval_dm.voted(shown.deployment, shown.approval))
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_text_breaks_an_answer_about_rules_or_a_form(data: st.DataObject) -> None:
+    text = drawn(data)
+    actor = Actor(workspace="T0SANDBOX", id=text() or "U", name=text())
+    policy = bad_policy(text, actor)
+    held = [bad_view(Phase.HELD, text).deployment, bad_view(Phase.HELD, text).deployment]
+    order = OrderValue(text(), text(), text(), reason=text())
+    placement = Placement(
+        service=ServiceName(text()), environment=EnvironmentName(text()), release=held[0].release, since=START,
+        deployment=None, by=actor,
+    )  # fmt: skip
+    one, other = placement.environment, EnvironmentName(text())
+    drifts = [
+        Drift(service=ServiceName(text()), environment=EnvironmentName(text()), kind=kind, recorded=placement,
+              running=None, sentence=text(), at=START)
+        for kind in DriftKind
+    ]  # fmt: skip
+    differences = [
+        Difference(service=placement.service, one=placement, other=None, relation=relation, sentence=text())
+        for relation in Relation
+    ]
+    figures = dora.figures([], since=START, until=START + timedelta(days=30), service=placement.service,
+                           environment=placement.environment)  # fmt: skip
+    explanations = [
+        Explanation(action=action, subject=actor, allowed=allowed, places=((placement.service, one),), where=text(),
+                    reason=text(), role=text(), row=text())
+        for action, allowed in zip(Action, cycle([True, False, None]), strict=False)
+    ]  # fmt: skip
+    blocked = [
+        Blocked(text() or "x", hint=text(), gates=[*policy.gates, gate(name, Verdict.BLOCK, text(), START)])
+        for name in ("lock", "freeze", "order")
+    ]
+    rows = [(schedule(), found) for found in held]
+    for message in (
+        *(answers.blocked(error, order, locks=policy.locks[: len(text()) % 4], viewer=actor) for error in blocked),
+        *(answers.blocked(error, order, locks=policy.locks[:1], viewer=ADA) for error in blocked),
+        answers.schedule(rows),
+        answers.where([placement], drifts),
+        answers.diff(differences, one, other),
+        answers.stats(Stats(figures=figures, days=(), definitions={text(): text()}, chart=None)),
+        plans.dry_run(text(), text(), held[0].release, Plan(current=None, changes=(text(),)), policy.forecast),
+        rules.locked(policy.locks[0]),
+        rules.unlocked(policy.locks),
+        rules.kept(policy.locks[0]),
+        rules.taken_over(policy.locks[0]),
+        rules.owner_asked(policy.locks[0]),
+        rules.locks(policy.locks, policy.freezes, at=START),
+        rules.frozen(policy.freezes[0], held, held),
+        rules.unfrozen(policy.freezes, held),
+        rules.may(explanations),
+        *(rules.overridden(found) for found in policy.overrides),
+        *(
+            notices.notice(
+                Notice(key=text(), to="user:U0ADA", kind=kind, at=START, by=actor, sentence=text(),
+                       deployment=DeploymentId(text()),
+                       facts={name: text() for name in ("lock", "freeze", "override", "held", "scope", "number")})
+            )
+            for kind in NoticeKind
+        ),
+    ):  # fmt: skip
+        checked(message)
+    for carried in (ButtonValue(held[0].id, 3), IdValue(text(), text()), order):
+        for shown in (
+            forms.reject(FormValue(carried), deployment=held[0]),
+            forms.take_over(FormValue(carried), lock=policy.locks[0]),
+            forms.override(FormValue(carried)),
+            forms.break_glass(FormValue(carried), reason=text()),
+        ):
+            if len(shown["private_metadata"]) <= limits.METADATA:  # what is longer was never offered a button
+                assert sandbox.view_faults(shown) == []
+            for line in mrkdwn(shown):
+                harmless(line)
+    assert all(0 < len(line) <= 300 for line in forms.errors(blocked[0]).values())
 
 
 @given(data=st.data())
@@ -157,10 +305,16 @@ def test_no_text_breaks_an_answer_the_home_tab_or_the_form(data: st.DataObject) 
         answers.where(placements),
         answers.no_queue(),
         answers.notice(text(), text()),
-        answers.plan(one.service, one.environment, one.release, found),
+        plans.dry_run(one.service, one.environment, one.release, found),
     ):
         checked(message)
-    tab = home(Overview(running=views, placements=placements, at=START), viewer=one.requester)
+    policy = bad_policy(text, one.requester)
+    overview = Overview(
+        running=views, placements=placements, at=START, to_approve=[one.id], locks=policy.locks,
+        freezes=policy.freezes, scheduled=[schedule()], to_review=policy.overrides,
+        windows=[(EnvironmentName(text()), WindowDecision(open=not text(), name=None, reason=text(), opens_at=START))],
+    )  # fmt: skip
+    tab = home(overview, viewer=one.requester)
     assert sandbox.view_faults(tab) == []
     for line in mrkdwn(tab):
         harmless(line)

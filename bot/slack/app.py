@@ -12,12 +12,14 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import ConfigurationError, RequestRefused
-from bot.slack.desk import Desk
+from bot.slack.desk import Desk, Forms
 from bot.slack.identity import Identity
-from bot.slack.listeners import actions, commands, mentions
+from bot.slack.listeners import actions, commands, controls, mentions
 from bot.slack.listeners.form import DeployForm
+from bot.slack.listeners.forms import ReasonForms
 from bot.slack.listeners.home import Home
 from bot.slack.listeners.once import Once
+from bot.slack.noticeboard import Noticeboard
 from bot.slack.publisher import Publisher
 from bot.slack.render import answers
 from bot.slack.socket import SocketSupervisor
@@ -25,18 +27,17 @@ from bot.slack.trouble import TROUBLE, brief, code_of
 from bot.slack.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from bot.domain.deployment import Deployment
-    from bot.engine.ledger import Ledger
-    from bot.engine.queries import Queries
-    from bot.engine.requests import Requests
+    from bot.engine.engine import Engine
     from bot.ports.inbox import Inbox
     from bot.ports.leases import Leases
     from bot.ports.messages import Messages
+    from bot.ports.notices import Notices
     from bot.ports.providers import CatalogSource, Providers
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,12 @@ class SlackTokens:
     api_url: str = "https://slack.com/api/"
 
 
+def identify(tokens: SlackTokens, *, default_zone: Callable[[], str]) -> Identity:
+    """Who people are, as Slack says: what the engine asks before it lets anybody do anything. Nothing is sent yet."""
+    client = AsyncWebClient(token=tokens.bot, base_url=tokens.api_url, timeout=_CALL, retry_handlers=[])
+    return Identity(client=client, default_zone=default_zone)
+
+
 @dataclass(kw_only=True)
 class Slack:
     """Everything of Slack that runs."""
@@ -64,6 +71,7 @@ class Slack:
     tokens: SlackTokens
     identity: Identity
     publisher: Publisher
+    noticeboard: Noticeboard
     home: Home
     work: Work
     catalogs: CatalogSource
@@ -75,45 +83,71 @@ class Slack:
         cls,
         *,
         tokens: SlackTokens,
-        requests: Requests,
-        queries: Queries,
+        identity: Identity,
+        engine: Engine,
         catalogs: CatalogSource,
         providers: Providers,
-        ledger: Ledger,
         inbox: Inbox,
         messages: Messages,
+        notices: Notices,
         leases: Leases,
         replica: str,
         life: str,
     ) -> Self:
-        """Put the parts together; nothing is sent or opened yet.
+        """Put the parts together; nothing is sent or opened yet. ``identity`` is the one that `identify` made.
 
         ``replica`` is the same over a restart, so that a replica which died speaks on at once; ``life`` is another one
         each time, so that the act which it died over is known to be left behind.
         """
-        client = AsyncWebClient(token=tokens.bot, base_url=tokens.api_url, timeout=_CALL, retry_handlers=[])
-        identity = Identity(client=client)
-        app = _app(client, tokens, identity)
+        ledger, queries = engine.ledger, engine.queries
+        app = _app(identity.client, tokens, identity)
         work = Work()
+
+        def fallback() -> str:
+            return catalogs.current().admin_channel or catalogs.current().channel
+
         publisher = Publisher(
-            client=client,
+            client=identity.client,
             deployments=ledger.deployments,
             messages=messages,
             leases=leases,
             views=queries.view,
             channel_of=lambda deployment: deployment.channel,
-            fallback_channel=lambda: catalogs.current().admin_channel or catalogs.current().channel,
+            fallback_channel=fallback,
             clock=ledger.now,
             holder=replica,
         )
-        home = Home(app, queries=queries, identity=identity, work=work)
+        noticeboard = Noticeboard(
+            notices=notices,
+            calls=publisher.calls,
+            budget=publisher.budget,
+            pacing=publisher.pacing,
+            fallback_channel=fallback,
+            clock=ledger.now,
+            holds=lambda: publisher.holds,
+        )
+
+        async def stamp() -> Hashable:
+            active = await ledger.deployments.active()
+            return await queries.freezes.epoch(), tuple((deployment.id, deployment.view) for deployment in active)
+
+        home = Home(app, queries=queries, identity=identity, work=work, stamp=stamp)
         once = Once(inbox=inbox, work=work, owner=life, now=ledger.now)
-        form = DeployForm(app, catalogs=catalogs, providers=providers, requests=requests)
-        desk = Desk(requests=requests, queries=queries, catalogs=catalogs, identity=identity, open_form=form.open)
-        commands.register(app, desk=desk, once=once)
-        mentions.register(app, desk=desk, once=once, messages=messages)
-        actions.register(app, desk=desk, once=once, redraw=publisher.nudge)
-        form.register(desk=desk, once=once)
+
+        def controlled() -> None:
+            home.changed()
+            noticeboard.nudge()
+
+        desk = Desk.of(engine, catalogs=catalogs, identity=identity, changed=controlled)
+        deploy_form = DeployForm(app, catalogs=catalogs, providers=providers)
+        reason_forms = ReasonForms(app, desk=desk, once=once, redraw=publisher.nudge)
+        forms = Forms(deploy=deploy_form.open, break_glass=reason_forms.break_glass)
+        commands.register(app, desk=desk, once=once, forms=forms)
+        mentions.register(app, desk=desk, once=once, forms=forms, messages=messages)
+        actions.register(app, desk=desk, once=once, forms=reason_forms, redraw=publisher.nudge)
+        controls.register(app, desk=desk, once=once, forms=reason_forms)
+        deploy_form.register(desk=desk, once=once)
+        reason_forms.register()
         home.register()
 
         def changed(deployment: Deployment) -> None:
@@ -127,6 +161,7 @@ class Slack:
             tokens=tokens,
             identity=identity,
             publisher=publisher,
+            noticeboard=noticeboard,
             home=home,
             work=work,
             catalogs=catalogs,
@@ -166,6 +201,7 @@ class Slack:
         """Begin to listen and to publish; returns when Slack is connected, or after a few seconds without it."""
         self._running = [
             asyncio.create_task(self.publisher.run(), name="publisher"),
+            asyncio.create_task(self.noticeboard.run(), name="noticeboard"),
             asyncio.create_task(self.home.run(), name="home"),
         ]
         self.work.begin(self._warm())

@@ -17,6 +17,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.domain.errors import ConfigurationError
 from bot.slack.names import METADATA_EVENT
+from bot.slack.render.notices import METADATA_EVENT as NOTICE_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,7 +35,8 @@ _GONE = frozenset(
         "message_not_found", "channel_not_found", "is_archived", "not_in_channel", "thread_not_found",
         "cant_update_message", "edit_window_closed", "restricted_action", "restricted_action_read_only_channel",
         "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel", "user_is_restricted",
-        "cannot_dm_bot", "cannot_reply_to_message",
+        "cannot_dm_bot", "cannot_reply_to_message", "user_not_found", "user_disabled", "user_not_visible",
+        "messages_tab_disabled", "restricted_action_messages_tab_disabled",
     }
 )  # fmt: skip
 _CONTENT = frozenset(
@@ -53,6 +55,7 @@ _MENDABLE = frozenset(
 _UNSURE = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 _PAGE = 200
 _PLACES_KEPT = 50
+_PEOPLE_KEPT = 1_000
 
 
 class CallFailed(Exception):
@@ -137,6 +140,7 @@ class Calls:
         self._channels: dict[str, str] = {}
         self._channels_at: float | None = None
         self._naming = asyncio.Lock()
+        self._direct: dict[str, str] = {}
         self.answers = 0
         """How often Slack has done what it was asked."""
 
@@ -171,7 +175,7 @@ class Calls:
         return str(files[0].get("id") or file.name)
 
     async def find(self, where: Whereabouts, deployment: str, key: str) -> str | None:
-        """The ts of our message there; None when it is not there."""
+        """The ts of our message there; None when it is not there. A notice is of no ``deployment``."""
         return (await self._look(where)).ours.get((deployment, key))
 
     async def find_file(self, where: Whereabouts, name: str) -> str | None:
@@ -191,6 +195,15 @@ class Calls:
         if name not in self._channels:
             raise Gone("conversations.list", f"channel_not_found ({channel})")
         return self._channels[name]
+
+    async def direct(self, user: str) -> str:
+        """The id of the conversation with one person, opened if need be. Raises `Gone` for who cannot be written to."""
+        if user not in self._direct:
+            answer = await self._call("conversations.open", lambda: self._client.conversations_open(users=user))
+            if len(self._direct) >= _PEOPLE_KEPT:
+                del self._direct[next(iter(self._direct))]
+            self._direct[user] = str(answer["channel"]["id"])
+        return self._direct[user]
 
     async def _list(self) -> AsyncIterator[dict[str, Any]]:
         cursor: str | None = None
@@ -235,9 +248,9 @@ class Calls:
             seen.files.setdefault(str(file.get("name")), message["ts"])
         metadata = message.get("metadata") or {}
         payload = metadata.get("event_payload") or {}
-        if metadata.get("event_type") == METADATA_EVENT:
+        if metadata.get("event_type") in {METADATA_EVENT, NOTICE_EVENT}:
             # Of two that should never be, the older is the one that people have answered to.
-            key = (str(payload.get("deployment_id")), str(payload.get("key")))
+            key = (str(payload.get("deployment_id") or ""), str(payload.get("key")))
             known = seen.ours.get(key)
             seen.ours[key] = message["ts"] if known is None else min(known, message["ts"])
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import DeploymentArchitectError, StoreError, UnknownDeployment
 from bot.slack.budget import Budget, Pacing
 from bot.slack.calls import CallFailed, Calls, Limited, Lost, NotSent, Refused
-from bot.slack.telling import NotHolder, Slot, Teller
+from bot.slack.slots import NotHolder, Slot
+from bot.slack.telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,6 +90,21 @@ class Publisher:
         self._look_at = 0.0
         self._down_until = 0.0
         self._down_for = 0.0
+
+    @property
+    def calls(self) -> Calls:
+        """The calls of this replica, for whoever else has something to tell."""
+        return self._teller.calls
+
+    @property
+    def budget(self) -> Budget:
+        """The workspace's budget, shared by everybody who tells something."""
+        return self._budget
+
+    @property
+    def pacing(self) -> Pacing:
+        """The times that it goes by."""
+        return self._pacing
 
     @property
     def holds(self) -> bool:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bot.domain.lifecycle import Phase
 from bot.ports.messages import PostedMessage
+from bot.slack.asking import NOWHERE, askable, is_open, is_settled, settled
 from bot.slack.calls import BadContent, CallFailed, Gone, Lost, Refused, Whereabouts
 from bot.slack.names import ROOT_KEY
-from bot.slack.render.deployment import root
+from bot.slack.render.approval import ask
+from bot.slack.render.deployment import metadata, root
 from bot.slack.render.message import explained
 from bot.slack.render.notes import notes
 from bot.slack.render.text import escape
+from bot.slack.slots import Gate, GivenUp, NotHolder, Place, Slot, Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -40,87 +42,6 @@ MOVED_KEY = f"{ROOT_KEY}.moved"
 """The root message once more, in the fallback channel: the first one is gone or could not be posted."""
 _NO_FILE = "none"
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{2,20}")
-
-
-class Urgency(IntEnum):
-    """Who goes first when the budget is short."""
-
-    ROOT = 0
-    END = 1
-    PHASE = 2
-    NOTE = 3
-    PROGRESS = 4
-
-
-class _Place(NamedTuple):
-    """Where a message is."""
-
-    channel: str
-    ts: str
-
-
-class NotHolder(Exception):
-    """The lease has ended; another replica speaks now."""
-
-
-class _GivenUp(Exception):
-    """There is no place where this deployment can be told."""
-
-
-class Gate(NamedTuple):
-    """What it is worth coming back for, and when at the earliest."""
-
-    urgency: Urgency
-    not_before: float
-    """On the publisher's clock."""
-    channel: str | None = None
-    """Something is to be posted there; None when it is an edit that waits."""
-
-    @property
-    def urgent(self) -> bool:
-        """Whether it may use the reserve."""
-        return self.urgency in {Urgency.END, Urgency.PHASE}
-
-
-@dataclass(slots=True)
-class Slot:
-    """What the publisher remembers of one deployment. Losing it costs politeness, never truth."""
-
-    id: DeploymentId
-    due: float = 0.0
-    gates: list[Gate] = field(default_factory=list)
-    busy: bool = False
-    dirty: bool = True
-    failures: int = 0
-    edits: int = 0
-    shown_at: float = -1e9
-    shown: tuple[Phase, bool] | None = None
-    absent: set[str] = field(default_factory=set)
-    """Keys that were tried and are certainly not there: no need to look for them."""
-    lost: dict[str, float] = field(default_factory=dict)
-    """When answers failed to come, by key; seconds since the epoch."""
-    given_up: bool = False
-
-    def ready(self) -> None:
-        """Something has changed: whatever it waited for, look again. Pauses after trouble stay."""
-        self.gates.clear()
-
-    def later(self, at: float) -> None:
-        """Come back at ``at``, not before."""
-        self.due = at
-        self.gates.clear()
-
-    def opens(self, budget: Callable[[str | None, bool], float]) -> float:
-        """When it is worth looking at; ``budget`` says when something may be posted to a channel or be edited."""
-        if not self.gates:
-            return self.due
-        opening = min(max(gate.not_before, budget(gate.channel, gate.urgent)) for gate in self.gates)
-        return max(self.due, opening)
-
-    def rank(self) -> tuple[int, float]:
-        """What `min` sorts by: the most urgent first, then the one shown longest ago."""
-        urgency = min((gate.urgency for gate in self.gates), default=Urgency.PHASE)
-        return (urgency, self.shown_at)
 
 
 class Teller:
@@ -164,12 +85,16 @@ class Teller:
         if not slot.given_up:
             try:
                 await _Telling(self, slot, view, await self.messages.of(slot.id)).all()
-            except _GivenUp:
+            except GivenUp:
                 slot.given_up = True
         if slot.gates:
             return False
         await self.messages.told(slot.id, view.deployment.view)
         return True
+
+    def spacing(self, edits: int) -> float:
+        """Seconds before the next edit of a message that was edited so often."""
+        return self._pacing.spacing(edits)
 
     def edit_gate(self, slot: Slot, urgency: Urgency) -> Gate:
         """When the message of a slot may be edited again, as far as that message is concerned."""
@@ -192,7 +117,12 @@ class _Telling:
         self._rows = {row.key: row for row in rows}
 
     async def all(self) -> None:
-        """The root message first, because the notes hang below it."""
+        """The root message first, because the notes hang below it; then those who are asked one by one."""
+        await self._told_in_the_channel()
+        for key, person in askable(self._view, self._rows):
+            await self._ask(key, person)
+
+    async def _told_in_the_channel(self) -> None:
         place = await self._root()
         for note in notes(self._view):
             if place is None:
@@ -204,7 +134,7 @@ class _Telling:
                 if place is not None:
                     await self._note(note, place)
 
-    async def _root(self) -> _Place | None:
+    async def _root(self) -> Place | None:
         """Where the root message is, made true if it may be edited now; None while it waits to be posted."""
         moved = self._rows.get(MOVED_KEY)
         if moved is not None:
@@ -218,17 +148,17 @@ class _Telling:
         except Gone as gone:
             return await self._move(gone)
 
-    async def _move(self, gone: Gone) -> _Place | None:
-        """Post the root message once more, in the fallback channel; raises `_GivenUp` when that was done already."""
+    async def _move(self, gone: Gone) -> Place | None:
+        """Post the root message once more, in the fallback channel; raises `GivenUp` when that was done already."""
         number = self._view.deployment.number
         moved = self._rows.get(MOVED_KEY)
         if moved is not None and moved.ts is not None:
             log.error("#%s is told nowhere any more: %s", number, gone)
-            raise _GivenUp
+            raise GivenUp
         log.warning("#%s is told in the fallback channel from now on: %s", number, gone)
         return await self._moved()
 
-    async def _moved(self) -> _Place | None:
+    async def _moved(self) -> Place | None:
         row = self._rows.get(MOVED_KEY)
         message = explained(root(self._view), self._why_here())
         try:
@@ -237,7 +167,7 @@ class _Telling:
             return await self._post(MOVED_KEY, self._t.fallback_channel(), message, Urgency.ROOT)
         except Gone as gone:
             log.error("#%s is told nowhere any more: %s", self._view.deployment.number, gone)
-            raise _GivenUp from gone
+            raise GivenUp from gone
 
     def _why_here(self) -> str:
         row = self._rows.get(ROOT_KEY)
@@ -245,9 +175,9 @@ class _Telling:
         where = f"<#{channel}>" if _CHANNEL_ID.fullmatch(channel) else escape(channel, 80)
         return f"! Told here because its message in {where} is gone, or nothing can be posted or changed there."
 
-    async def _keep_true(self, row: PostedMessage, message: Message) -> _Place:
+    async def _keep_true(self, row: PostedMessage, message: Message) -> Place:
         assert row.ts is not None
-        place = _Place(row.channel, row.ts)
+        place = Place(row.channel, row.ts)
         slot, deployment = self._slot, self._view.deployment
         showing = (deployment.phase, deployment.request is not None)
         if row.digest == message.digest:
@@ -278,14 +208,14 @@ class _Telling:
         *,
         thread: str | None = None,
         loud: bool = False,
-    ) -> _Place | None:
+    ) -> Place | None:
         """Where that message is, posted now if it is not there; None while it waits for its turn."""
         slot, budget = self._slot, self._t.budget
         row = self._rows.get(key)
         if row is not None and row.ts is not None:
-            return _Place(row.channel, row.ts)
+            return Place(row.channel, row.ts)
         if row is not None and (ts := await self._find(row, thread)):
-            place = _Place(row.channel, ts)
+            place = Place(row.channel, ts)
             await self._record(key, place, message.digest if thread else "")
             return place if thread else await self._keep_true(self._rows[key], message)
         channel = await self._channel(channel)
@@ -295,7 +225,7 @@ class _Telling:
         budget.posted(channel)
         await self._try(key, channel)
         try:
-            place = _Place(*await self._t.calls.post(channel, message, thread=thread, broadcast=loud))
+            place = Place(*await self._t.calls.post(channel, message, thread=thread, broadcast=loud))
         except CallFailed as failure:
             self._failed(key, failure)
             raise
@@ -304,19 +234,72 @@ class _Telling:
         await self._record(key, place, message.digest)
         return place
 
-    async def _note(self, note: Note, root_at: _Place) -> None:
+    async def _note(self, note: Note, root_at: Place) -> None:
         place = await self._post(
             note.key, root_at.channel, note.message, Urgency.NOTE, thread=root_at.ts, loud=note.broadcast
         )
         if place is not None and note.file is not None:
             await self._file(f"{note.key}.file", note.file, root_at)
 
-    async def _file(self, key: str, file: NoteFile, root_at: _Place) -> None:
+    async def _ask(self, key: str, person: str) -> None:
+        """The direct message to somebody who may approve: posted once, edited while that is open and once when it is
+        decided. One that cannot be posted is left out; the note in the thread mentions those who are asked.
+        """
+        message = ask(self._view, person)
+        message = replace(message, metadata=metadata(self._view, key))
+        row = self._rows.get(key)
+        try:
+            if row is not None and row.ts is None and (ts := await self._find(row, None)):
+                await self._record(key, Place(row.channel, ts), "")
+                row = self._rows[key]
+            if row is not None and row.ts is not None:
+                await self._keep_asking(row, message)
+            elif is_open(self._view):
+                await self._ask_first(key, person, message)
+        except (Gone, Refused, BadContent) as refusal:
+            log.warning("#%s: %s is not asked directly: %s", self._view.deployment.number, person, refusal)
+            if not (isinstance(refusal, Refused) and refusal.until_mended):
+                await self._record(key, Place(row.channel if row else person, NOWHERE), NOWHERE)
+
+    async def _ask_first(self, key: str, person: str, message: Message) -> None:
+        slot, budget = self._slot, self._t.budget
+        channel = await self._t.calls.direct(person)
+        if budget.post(channel) > 0:
+            slot.gates.append(Gate(Urgency.NOTE, 0.0, channel))
+            return
+        budget.posted(channel)
+        await self._try(key, channel)
+        try:
+            place = Place(*await self._t.calls.post(channel, message))
+        except CallFailed as failure:
+            self._failed(key, failure)
+            raise
+        slot.asked_at[key] = self._t.now()
+        await self._record(key, place, message.digest)
+
+    async def _keep_asking(self, row: PostedMessage, message: Message) -> None:
+        if row.ts == NOWHERE or row.digest == message.digest or is_settled(row):
+            return
+        assert row.ts is not None
+        slot, still_open = self._slot, is_open(self._view)
+        spacing = self._t.spacing(0) if still_open else 0.0
+        gate = Gate(Urgency.NOTE if still_open else Urgency.PHASE, slot.asked_at.get(row.key, -1e9) + spacing)
+        if not self._t.flushing and (gate.not_before > self._t.now() or self._t.budget.edit(urgent=gate.urgent) > 0):
+            slot.gates.append(gate)
+            return
+        if not self._t.holds():
+            raise NotHolder
+        await self._t.calls.edit(row.channel, row.ts, message)
+        slot.asked_at[row.key] = self._t.now()
+        digest = message.digest if still_open else settled(message.digest)
+        await self._record(row.key, Place(row.channel, row.ts), digest)
+
+    async def _file(self, key: str, file: NoteFile, root_at: Place) -> None:
         row = self._rows.get(key)
         if row is not None and row.ts is not None:
             return
         if row is not None and (ts := await self._find(row, root_at.ts, file=file.name)):
-            await self._record(key, _Place(root_at.channel, ts), "")
+            await self._record(key, Place(root_at.channel, ts), "")
             return
         await self._try(key, root_at.channel)
         try:
@@ -327,7 +310,7 @@ class _Telling:
         except CallFailed as failure:
             self._failed(key, failure)
             raise
-        await self._record(key, _Place(root_at.channel, ts), "")
+        await self._record(key, Place(root_at.channel, ts), "")
 
     async def _channel(self, channel: str) -> str:
         try:
@@ -383,7 +366,7 @@ class _Telling:
         self._slot.shown = showing
         self._slot.shown_at = self._t.now()
 
-    async def _record(self, key: str, place: _Place, digest: str) -> None:
+    async def _record(self, key: str, place: Place, digest: str) -> None:
         await self._t.messages.posted(self._slot.id, key, channel=place.channel, ts=place.ts, digest=digest)
         tried = self._rows[key].tried_at if key in self._rows else self._t.clock()
         self._rows[key] = PostedMessage(

@@ -3,55 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from slack_sdk.errors import SlackApiError
-
-from bot.domain.actor import Door
-from bot.domain.errors import BadCommand, DeploymentArchitectError, RequestRefused
-from bot.engine.requests import Order
-from bot.slack.desk import Caller
+from bot.domain.errors import BadCommand, DeploymentArchitectError
+from bot.domain.grammar import DeployIntent
+from bot.domain.ids import EnvironmentName, ServiceName
+from bot.slack.listeners.forms import open_form
+from bot.slack.listeners.sent import Sent
 from bot.slack.names import DEPLOY_FORM, FormField
+from bot.slack.render import blocks as b
 from bot.slack.render import form as render
+from bot.slack.render.text import escape
+from bot.slack.replies import Directly
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from slack_bolt.async_app import AsyncAck, AsyncApp
 
     from bot.domain.grammar import OpenFormIntent
-    from bot.engine.requests import Requests
     from bot.ports.providers import CatalogSource, Providers
     from bot.slack.desk import Desk
+    from bot.slack.doors import Caller
     from bot.slack.listeners.once import Once
+    from bot.slack.render.message import Message
 
 log = logging.getLogger(__name__)
 
 _TIME_FOR_TYPEAHEAD = 2.0
-_TIME_FOR_CHECKS = 2.0
 """Seconds, of the three that Slack gives for an answer."""
+_ALSO_SAID = ("strategy", "at", "expires", "dry_run", "force")
+"""What the form does not ask for, and what was said of it beforehand counts."""
 
 
 class DeployForm:
     """Opens the form and listens to it."""
 
-    def __init__(self, app: AsyncApp, *, catalogs: CatalogSource, providers: Providers, requests: Requests) -> None:
+    def __init__(self, app: AsyncApp, *, catalogs: CatalogSource, providers: Providers) -> None:
         self._app = app
         self._catalogs = catalogs
         self._providers = providers
-        self._requests = requests
 
-    async def open(self, intent: OpenFormIntent, trigger: str) -> None:
+    async def open(self, intent: OpenFormIntent, caller: Caller) -> None:
         """Show the form with what is known already. The skeleton goes first: a trigger lives three seconds."""
-        try:
-            opened = await self._app.client.views_open(trigger_id=trigger, view=render.loading())
-        except SlackApiError as error:
-            if error.response.get("error") in {"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"}:
-                raise RequestRefused(
-                    "The form could not be opened in time.", hint="Run the command again; nothing was started."
-                ) from error
-            raise
+        assert caller.trigger is not None, "asked where there is one"
+        opened = await open_form(self._app, caller.trigger, render.loading())
         catalog = self._catalogs.current()
         values = render.FormValues(
             service=intent.services[0] if intent.services else "",
@@ -59,8 +57,16 @@ class DeployForm:
             environment=intent.environment or "",
             reason=intent.reason or "",
         )
-        view = render.form([environment.name for environment in catalog.environments.values()], values=values)
-        await self._app.client.views_update(view_id=opened["view"]["id"], hash=opened["view"]["hash"], view=view)
+        said = {name: found for name in _ALSO_SAID if (found := getattr(intent, name))}
+        view = render.form(
+            [environment.name for environment in catalog.environments.values()],
+            values=values,
+            context=json.dumps(said) if said else "",
+        )
+        if said:
+            words = ", ".join(escape(f"{name.replace('_', '-')}={found}", 120) for name, found in said.items())
+            view["blocks"].append(b.context(f"As you said: {words}"))
+        await self._app.client.views_update(view_id=opened["id"], hash=opened["hash"], view=view)
 
     def register(self, *, desk: Desk, once: Once) -> None:
         """Listen to the form's typeahead and to its being sent."""
@@ -75,46 +81,32 @@ class DeployForm:
             await ack(render.options(await self._versions(values.service, str(body.get("value") or ""))))
 
         async def sent(ack: AsyncAck, body: dict[str, Any]) -> None:
-            values = render.submitted(body["view"])
-            caller = Caller(
-                user=body["user"]["id"],
-                team=body["user"].get("team_id") or (body.get("team") or {}).get("id"),
-                channel=None,
-                act=f"view:{body['view']['id']}",
-                door=Door.FORM,
+            form = Sent(body)
+            intent = _intent(form.view)
+
+            async def act() -> Message | None:
+                answered: list[Message] = []
+
+                async def keep(message: Message) -> None:
+                    answered.append(message)
+
+                await desk.orders.deploy(intent, form.caller, keep)
+                return answered[-1] if answered else None
+
+            await form.settle(
+                ack,
+                act,
+                once=once,
+                reception=desk.reception,
+                reply=Directly(client=self._app.client, user=form.caller.user),
+                errors=render.errors,
+                shown=True,
             )
-            try:
-                async with asyncio.timeout(_TIME_FOR_CHECKS):
-                    await self._requests.check(await self._order(desk, values, caller))
-            except RequestRefused as refusal:
-                await ack(response_action="errors", errors=render.errors(refusal))
-                return
-            except (DeploymentArchitectError, TimeoutError):
-                log.info("the form is taken unchecked: something that it needs does not answer in time")
-            await ack()
-
-            async def act(_: str) -> None:
-                async def deploy() -> None:
-                    await self._requests.deploy(await self._order(desk, values, caller))
-
-                await desk.answering(deploy, _DirectMessage(self._app, caller.user))
-
-            once.begin(body, act)
 
         app = self._app
         app.options(FormField.SERVICE.action_id)(services)
         app.options(FormField.VERSION.action_id)(versions)
         app.view(DEPLOY_FORM)(sent)
-
-    async def _order(self, desk: Desk, values: render.FormValues, caller: Caller) -> Order:
-        return Order(
-            service=values.service,
-            version=values.version,
-            environment=values.environment,
-            requester=await desk.member(caller),
-            origin=caller.act,
-            reason=values.reason,
-        )
 
     async def _versions(self, service: str, typed: str) -> Sequence[str]:
         """Versions for the typeahead; none while no service is chosen or its source does not answer."""
@@ -128,15 +120,26 @@ class DeployForm:
             return []
 
 
-class _DirectMessage:
-    """Answers where nothing else is open any more: the form is closed by now."""
+def _intent(view: Mapping[str, Any]) -> DeployIntent:
+    """What the form asks for, with what was said before it was opened."""
+    values = render.submitted(view)
+    try:
+        found = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        found = {}
+    said = found if isinstance(found, dict) else {}
 
-    def __init__(self, app: AsyncApp, user: str) -> None:
-        self._app = app
-        self._user = user
+    def text(name: str) -> str | None:
+        return said[name] if isinstance(said.get(name), str) else None
 
-    async def __call__(self, message: Any) -> None:
-        opened = await self._app.client.conversations_open(users=self._user)
-        await self._app.client.chat_postMessage(
-            channel=opened["channel"]["id"], text=message.text, blocks=message.blocks
-        )
+    return DeployIntent(
+        services=(ServiceName(values.service),),
+        version=values.version,
+        environment=EnvironmentName(values.environment),
+        strategy=text("strategy"),
+        reason=values.reason or None,
+        dry_run=said.get("dry_run") is True,
+        force=said.get("force") is True,
+        at=text("at"),
+        expires=text("expires"),
+    )

@@ -6,20 +6,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.actor import Door
-from bot.slack.desk import Caller
+from bot.slack.doors import Caller
 from bot.slack.replies import InPlace
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
 
     from bot.ports.messages import Messages
-    from bot.slack.desk import Desk
+    from bot.slack.desk import Desk, Forms
     from bot.slack.listeners.once import Once
 
 _MENTION = re.compile(r"^\s*<@[A-Z0-9]+(\|[^>]*)?>\s*[:,]?\s*")
 
 
-def register(app: AsyncApp, *, desk: Desk, once: Once, messages: Messages) -> None:
+def register(app: AsyncApp, *, desk: Desk, once: Once, forms: Forms, messages: Messages) -> None:
     """Listen to mentions, and to direct messages, which need none."""
 
     async def heard(body: dict[str, Any], event: dict[str, Any]) -> None:
@@ -35,11 +35,12 @@ def register(app: AsyncApp, *, desk: Desk, once: Once, messages: Messages) -> No
                 channel=channel,
                 act=act_id,
                 door=Door.MENTION,
+                thread=thread,
                 about=about.deployment if about else None,
             )
             reply = InPlace(client=app.client, channel=channel, user=event["user"], thread=thread)
             text = _MENTION.sub("", event.get("text") or "")
-            await desk.say(text or "help", caller, reply, trigger=None)
+            await desk.say(text or "help", caller, reply, forms=forms)
 
         once.begin(body, act)
 

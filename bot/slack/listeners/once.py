@@ -38,7 +38,8 @@ def act_id(body: Mapping[str, Any]) -> str:
         return f"action:{action.get('action_id')}:{place}:{user}:{action.get('action_ts')}"
     if kind == "view_submission":
         view = body.get("view") or {}
-        return f"view:{view.get('id')}:{view.get('hash')}"
+        # A form that was sent back with an error may be sent again, and then it is another act.
+        return f"view:{view.get('id')}:{view.get('hash')}:{body.get('trigger_id') or ''}"
     return f"trigger:{body.get('trigger_id')}"
 
 

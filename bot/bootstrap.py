@@ -114,14 +114,9 @@ class Bot:
 async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.api.app import build_api
     from bot.api.server import HttpServer, bind
-    from bot.engine.durable import Durable
-    from bot.engine.ledger import Ledger
+    from bot.engine.engine import Engine, Ports
     from bot.engine.places import take_stock
-    from bot.engine.queries import Queries
-    from bot.engine.requests import Requests
-    from bot.engine.rollout import Rollout
-    from bot.engine.steps import Steps
-    from bot.slack.app import Slack, SlackTokens
+    from bot.slack.app import Slack, SlackTokens, identify
     from bot.store.store import Store
 
     live = LiveCatalog(settings.deploy_config, providers=provider_models())
@@ -131,42 +126,41 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     catalogs = CatalogWithPast(live=live, revisions=store.revisions)
     await catalogs.keep_current()
     providers = RegisteredProviders()
-    ledger = Ledger(deployments=store.deployments)
-    rollout = Rollout(
-        ledger=ledger,
-        deployments=store.deployments,
-        releases=store.releases,
-        catalogs=catalogs,
-        providers=providers,
-        look_again=1.0 if store.shared else 30.0,
+    tokens = SlackTokens(
+        bot=settings.slack_bot_token.get_secret_value(),
+        app=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
+        signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
+        api_url=settings.slack_api_url,
     )
-    steps = Steps(ledger=ledger, deployments=store.deployments, releases=store.releases, rollout=rollout)
-    durable = Durable(
-        steps=steps, ledger=ledger, leases=store.leases, database_url=store.durable_url, executor=settings.executor_id
-    )
-    queries = Queries(ledger=ledger, deployments=store.deployments, releases=store.releases, catalogs=catalogs)
-    requests = Requests(
-        ledger=ledger,
-        deployments=store.deployments,
-        releases=store.releases,
-        catalogs=catalogs,
-        providers=providers,
-        durable=durable,
+    identity = identify(tokens, default_zone=lambda: live.current().zone)
+    engine = Engine.build(
+        Ports(
+            catalogs=catalogs,
+            providers=providers,
+            people=identity,
+            deployments=store.deployments,
+            releases=store.releases,
+            leases=store.leases,
+            locks=store.locks,
+            freezes=store.freezes,
+            ballots=store.ballots,
+            schedules=store.schedules,
+            overrides=store.overrides,
+            notices=store.notices,
+        ),
+        database_url=store.durable_url,
+        executor=settings.executor_id,
+        shared=store.shared,
     )
     slack = Slack.build(
-        tokens=SlackTokens(
-            bot=settings.slack_bot_token.get_secret_value(),
-            app=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
-            signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
-            api_url=settings.slack_api_url,
-        ),
-        requests=requests,
-        queries=queries,
+        tokens=tokens,
+        identity=identity,
+        engine=engine,
         catalogs=catalogs,
         providers=providers,
-        ledger=ledger,
         inbox=store.inbox,
         messages=store.messages,
+        notices=store.notices,
         leases=store.leases,
         replica=settings.executor_id,
         life=f"{settings.executor_id}:{uuid.uuid4().hex[:8]}",
@@ -183,8 +177,8 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
             missing["slack"] = "no connection to Slack"
         return missing
 
-    stack.push_async_callback(durable.stop)
-    await durable.start()
+    stack.push_async_callback(engine.stop)
+    await engine.start()
     stack.push_async_callback(slack.stop)
     http = HttpServer(build_api(readiness=readiness, slack=slack.http_handler()), listening)
     stack.push_async_callback(http.stop)
@@ -193,6 +187,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
 
     async def reloaded(_: Catalog) -> None:
         await catalogs.keep_current()
+        await engine.admission.wake_all()
         await slack.tell_admins("The configuration was read again and is in force.")
 
     async def invalid(problems: str) -> None:
@@ -206,12 +201,12 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
             providers=providers,
             releases=store.releases,
             deployments=store.deployments,
-            ledger=ledger,
+            ledger=engine.ledger,
         )
         slack.home.changed()
 
     background = [
-        asyncio.create_task(_logged(durable.watch_over(), "watching over replicas")),
+        asyncio.create_task(_logged(engine.durable.watch_over(), "watching over replicas")),
         asyncio.create_task(_logged(live.run(on_invalid=invalid, on_reloaded=reloaded), "watching the configuration")),
         asyncio.create_task(_logged(stock(), "taking stock")),
     ]

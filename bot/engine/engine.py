@@ -202,19 +202,35 @@ class Engine:
             deployments=ports.deployments,
             catalogs=ports.catalogs,
             freezes=ports.freezes,
+            overrides=ports.overrides,
             leases=ports.leases,
             notices=ports.notices,
             gatekeeper=gatekeeper,
+            freed=admission.look_again_at,
         )
         overriding = Overriding(
             ledger=ledger,
+            deployments=ports.deployments,
             catalogs=ports.catalogs,
+            providers=ports.providers,
             overrides=ports.overrides,
             notices=ports.notices,
             gatekeeper=gatekeeper,
             requests=requests,
+            freed=admission.look_again_at,
         )
-        upkeep = Upkeep(ledger=ledger, locks=ports.locks, freezes=ports.freezes, locking=locking, freezing=freezing)
+        upkeep = Upkeep(
+            ledger=ledger,
+            deployments=ports.deployments,
+            catalogs=ports.catalogs,
+            locks=ports.locks,
+            freezes=ports.freezes,
+            overrides=ports.overrides,
+            locking=locking,
+            freezing=freezing,
+            overriding=overriding,
+            freed=admission.look_again_at,
+        )
         timetable = Timetable(schedules=ports.schedules, fire=durable.fire, upkeep=upkeep.look, now=ledger.now)
         ledger.listeners.append(timetable.heard)
         scheduling = Scheduling(

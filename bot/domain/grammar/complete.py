@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand
+from bot.domain.grammar import times
 from bot.domain.grammar.normalise import clean
-from bot.domain.grammar.options import FLAGS, OPTIONS, Takes, option_name
+from bot.domain.grammar.options import EVERYTHING_WORDS, FLAGS, OPTIONS, SCOPED, Takes, option_name
+from bot.domain.grammar.rights import RIGHTS, find_right
 from bot.domain.grammar.tokens import tokenise
 from bot.domain.grammar.verbs import Verb
 from bot.domain.grammar.versions import NEVER_VERSIONS, is_likely, is_unmistakable, is_well_formed
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 
     from bot.domain.grammar.vocabulary import Vocabulary
 
-MAX_HINTS = 20
+MAX_HINTS = 40
 
-_NAMING = frozenset({"service", "environment", "version", "deployment", "action"})
+#: What a plain word says better.
+_NAMING = frozenset({"service", "environment", "version", "deployment", "action", "right", "scope"})
+
+_DEPLOYING = frozenset({Verb.DEPLOY, Verb.BREAK_GLASS})
 
 
 def hints(text: str, *, vocabulary: Vocabulary, versions: Mapping[ServiceName, Sequence[str]]) -> list[str]:
@@ -30,10 +35,10 @@ def hints(text: str, *, vocabulary: Vocabulary, versions: Mapping[ServiceName, S
     """
     before, typed = _at_cursor(text)
     try:
-        tokens = tokenise(clean(before))
+        tokens = times.join(tokenise(clean(before)), vocabulary)
         clean(typed)
     except BadCommand:
-        # A quotation that is still open, or far too much text: there is nothing to complete.
+        # A quotation that is still open, a name that is a time too, or far too much text: nothing to complete.
         return []
     said = _Said(vocabulary)
     for token in tokens:
@@ -68,7 +73,9 @@ class _Said:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self.services: list[ServiceName] = []
-        self.environment: str | None = None
+        self.environments: list[str] = []
+        self.right = False
+        self.everything = False
         self.verb: Verb | None = None
         self.options: set[str] = set()
         self.version = False
@@ -80,6 +87,10 @@ class _Said:
             kinds = {"service": Kind.SERVICE, "environment": Kind.ENVIRONMENT, "action": Kind.ACTION}
             if name in {"version", "to"}:
                 self.version = True
+            elif name == "right":
+                self.right = True
+            elif name == "scope":
+                self.everything = True
             elif name in kinds:
                 for part in value.split(","):
                     self._name(part, only=kinds[name])
@@ -88,12 +99,16 @@ class _Said:
             self.options.add(option_name(value))
             return
         for part in value.split(","):
-            self.version |= not self._name(part) and self._is_version(part)
+            if self._name(part):
+                continue
+            self.everything |= self.verb in SCOPED and part.casefold() in EVERYTHING_WORDS
+            self.right |= self.verb is Verb.MAY and find_right(part) is not None
+            self.version |= self._is_version(part)
 
     def _is_version(self, word: str) -> bool:
         if not is_well_formed(word) or word.casefold() in NEVER_VERSIONS:
             return False
-        return is_unmistakable(word) or is_likely(word) or bool(self.services and self.environment)
+        return is_unmistakable(word) or is_likely(word) or bool(self.services and self.environments)
 
     def _name(self, word: str, *, only: Kind | None = None) -> bool:
         readings = [reading for reading in self._vocabulary.readings(word) if only in (None, reading.kind)]
@@ -102,12 +117,18 @@ class _Said:
                 case Kind.SERVICE:
                     self.services.append(ServiceName(reading.name))
                 case Kind.ENVIRONMENT:
-                    self.environment = reading.name
+                    self.environments.append(reading.name)
                 case Kind.ACTION:
-                    self.verb = Verb(reading.name)
+                    self._say(Verb(reading.name))
                 case Kind.OPTION:
                     self.options.add(reading.name)
         return bool(readings)
+
+    def _say(self, verb: Verb) -> None:
+        """What stands beside `Verb.MAY` is what is asked about."""
+        if Verb.MAY in {self.verb, verb} and self.verb not in {None, verb}:
+            self.right, verb = True, Verb.MAY
+        self.verb = verb
 
     def next_words(self, versions: Mapping[ServiceName, Sequence[str]]) -> Iterable[str]:
         vocabulary = self._vocabulary
@@ -115,16 +136,23 @@ class _Said:
         if verb is Verb.HELP:
             yield from (verb for verb in Verb if verb is not Verb.HELP)
             return
-        if not self.services and verb in OPTIONS["service"].verbs:
+        if verb is Verb.MAY and not self.right:
+            yield from (right for right in RIGHTS if not self._is_name(right))
+        if not (self.services or self.everything) and verb in OPTIONS["service"].verbs:
             yield from (vocabulary.spell(Kind.SERVICE, name) for name in vocabulary.services)
-        if self.services and verb is Verb.DEPLOY and not self.version:
+        if self.services and verb in _DEPLOYING and not self.version:
             yield from self._versions(versions)
-        if self.environment is None and verb in OPTIONS["environment"].verbs:
-            yield from (vocabulary.spell(Kind.ENVIRONMENT, name) for name in self._environments())
+        wanted = 0 if self.everything else 2 if verb is Verb.DIFF else 1
+        if len(self.environments) < wanted and verb in OPTIONS["environment"].verbs:
+            others = (name for name in self._environments() if name not in self.environments)
+            yield from (vocabulary.spell(Kind.ENVIRONMENT, name) for name in others)
+        if verb in SCOPED and not (self.services or self.environments or self.everything):
+            yield "scope=all" if self._is_name("all") else "all"
         if self._nothing_yet():
             yield from (vocabulary.spell(Kind.ACTION, verb) for verb in Verb)
+        said = self.options | _NAMING | (set() if "at" in self.options else {"expires"})
         for option in OPTIONS.values():
-            if verb in option.verbs and option.name not in self.options | _NAMING and not self._nothing_yet():
+            if verb in option.verbs and option.name not in said and not self._nothing_yet():
                 yield option.name if option.takes is Takes.FLAG else f"{option.name}="
 
     def flags(self) -> list[str]:
@@ -143,13 +171,19 @@ class _Said:
                 return list(Verb)
             case "version" | "to":
                 return self._versions(versions)
+            case "at":
+                return ["next-window"]
             case _ if name in FLAGS:
                 return ["true", "false"]
             case _:
                 return option.choices if option else ()
 
+    def _is_name(self, word: str) -> bool:
+        """Whether something in the catalog is called so."""
+        return any(r.kind in (Kind.SERVICE, Kind.ENVIRONMENT) for r in self._vocabulary.readings(word))
+
     def _nothing_yet(self) -> bool:
-        return not (self.verb or self.services or self.environment or self.version)
+        return not (self.verb or self.services or self.environments or self.version)
 
     def _environments(self) -> Sequence[str]:
         """Where all the services named so far run, or every environment."""

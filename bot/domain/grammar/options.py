@@ -64,6 +64,8 @@ _OF_A_DEPLOYMENT = frozenset(
 )
 #: What speaks about a scope: a service, an environment, one in the other, or everything.
 SCOPED = frozenset({_V.LOCK, _V.UNLOCK, _V.FREEZE, _V.UNFREEZE})
+#: Words for every service in every environment, which those take.
+EVERYTHING_WORDS = frozenset({"all", "everything"})
 _PLACED = _ANY - {_V.WHERE, _V.START, _V.HELP}
 _CHANGES = SCOPED | {_V.DEPLOY, _V.ROLLBACK, _V.ABORT, _V.APPROVE, _V.REJECT, _V.RUN_NEXT, _V.BREAK_GLASS}
 _VERSIONED = frozenset({_V.DEPLOY, _V.ROLLBACK, _V.BREAK_GLASS})

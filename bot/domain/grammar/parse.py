@@ -11,7 +11,7 @@ from bot.domain.grammar.build import build
 from bot.domain.grammar.found import Found, add
 from bot.domain.grammar.intents import HelpIntent
 from bot.domain.grammar.normalise import clean, people
-from bot.domain.grammar.options import OPTIONS, SCOPED, Option, Takes, find_option, flag, value_of
+from bot.domain.grammar.options import EVERYTHING_WORDS, OPTIONS, SCOPED, Option, Takes, find_option, flag, value_of
 from bot.domain.grammar.refusals import clip, listing, nearest, show, show_both
 from bot.domain.grammar.rights import find_right, right_of
 from bot.domain.grammar.tokens import tokenise
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from bot.domain.grammar.words import Word
 
 _HELP = frozenset({"?", "--help", "-h"})
-#: Words for every service in every environment.
-_EVERYTHING = frozenset({"all", "everything"})
 #: Words for the one who asks.
 _ONESELF = frozenset({"i", "me"})
 _PUNCTUATION = ".,;:!?"
@@ -183,7 +181,7 @@ def _refuse_everything_named(verb: Verb, found: Found) -> None:
     if verb not in SCOPED:
         return
     for word, reading in found.plain.items():
-        if word.casefold().rstrip(_PUNCTUATION) in _EVERYTHING:
+        if word.casefold().rstrip(_PUNCTUATION) in EVERYTHING_WORDS:
             raise BadCommand(
                 f"{show(word)} can be everything and the {reading.kind} {reading.name}.",
                 token=clip(word),
@@ -235,7 +233,7 @@ def _read_open(
     """Read a word that is in no closed set by what it looks like; False when it looks like nothing."""
     if verb is Verb.MAY and _read_of_may(word, found, mentioned):
         return True
-    if verb in SCOPED and word.casefold().rstrip(_PUNCTUATION) in _EVERYTHING:
+    if verb in SCOPED and word.casefold().rstrip(_PUNCTUATION) in EVERYTHING_WORDS:
         found.everything = True
         return True
     times.refuse_bare(word, verb)

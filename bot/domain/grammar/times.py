@@ -72,7 +72,7 @@ def refuse_bare(word: str, verb: Verb) -> None:
     folded = word.casefold().rstrip(_PUNCTUATION)
     timed = is_clock(folded) or folded in _DAYS or folded in _WHOLE - {"now"}
     if verb in OPTIONS["at"].verbs and timed:
-        better = f"at {clip(folded)}"
+        better = f"at {clip(folded)}{' 9:00' * (folded in _DAYS)}"
     elif verb in OPTIONS["until"].verbs and (timed or is_length(folded)):
         better = f"until={clip(folded)}"
     else:

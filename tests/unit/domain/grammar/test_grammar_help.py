@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,12 +11,26 @@ from grammar_names import vocabulary_of
 from bot.domain.catalog import Catalog, Environment, ProviderRef, Service
 from bot.domain.grammar import (
     AbortIntent,
+    ApproveIntent,
+    BreakGlassIntent,
     DeployIntent,
+    DiffIntent,
+    FreezeIntent,
     HelpIntent,
     HistoryIntent,
+    LockIntent,
+    LocksIntent,
+    MayIntent,
     QueueIntent,
+    RejectIntent,
     RollbackIntent,
+    RunNextIntent,
+    ScheduleIntent,
+    StartIntent,
+    StatsIntent,
     StatusIntent,
+    UnfreezeIntent,
+    UnlockIntent,
     Verb,
     Vocabulary,
     WhereIntent,
@@ -23,6 +38,7 @@ from bot.domain.grammar import (
     parse,
     usage,
 )
+from bot.domain.grammar.options import OPTIONS, Takes
 from bot.domain.ids import EnvironmentName, ServiceName
 
 if TYPE_CHECKING:
@@ -36,6 +52,20 @@ INTENTS = {
     Verb.ABORT: AbortIntent,
     Verb.QUEUE: QueueIntent,
     Verb.WHERE: WhereIntent,
+    Verb.APPROVE: ApproveIntent,
+    Verb.REJECT: RejectIntent,
+    Verb.START: StartIntent,
+    Verb.SCHEDULE: ScheduleIntent,
+    Verb.RUN_NEXT: RunNextIntent,
+    Verb.LOCK: LockIntent,
+    Verb.UNLOCK: UnlockIntent,
+    Verb.LOCKS: LocksIntent,
+    Verb.FREEZE: FreezeIntent,
+    Verb.UNFREEZE: UnfreezeIntent,
+    Verb.MAY: MayIntent,
+    Verb.DIFF: DiffIntent,
+    Verb.STATS: StatsIntent,
+    Verb.BREAK_GLASS: BreakGlassIntent,
     Verb.HELP: HelpIntent,
 }
 VERSIONS: Mapping[ServiceName, Sequence[str]] = {
@@ -52,6 +82,23 @@ def test_every_example_works(names: str, request: pytest.FixtureRequest) -> None
             continue  # the example's action is ambiguous there, which is refused with both readings
         (entry,) = usage(vocabulary, allowed=None, topic=verb)
         assert isinstance(parse(entry.example, vocabulary=vocabulary), INTENTS[verb]), entry.example
+
+
+def test_every_option_of_an_action_is_in_its_help(vocabulary: Vocabulary) -> None:
+    for verb in Verb:
+        (entry,) = usage(vocabulary, allowed=None, topic=verb)
+        for option in OPTIONS.values():
+            if verb in option.verbs and option.takes is not Takes.NAME and option.name not in {"scope", "right"}:
+                assert re.search(rf"\b{option.name}\b", entry.syntax), (
+                    f"the help of {verb} says nothing of {option.name}"
+                )
+
+
+def test_help_is_short_enough_to_be_shown_whole(vocabulary: Vocabulary) -> None:
+    for entry in usage(vocabulary, allowed=None):
+        assert len(entry.syntax) <= 200
+        assert len(entry.meaning) <= 200
+        assert len(entry.example) <= 120
 
 
 def test_help_is_filtered_to_what_one_may_do(vocabulary: Vocabulary) -> None:
@@ -90,7 +137,8 @@ def test_vocabulary_of_a_catalog() -> None:
     assert vocabulary == Vocabulary.of(catalog)
 
 
-MORE = ["reason=", "strategy=", "dry-run", "force"]
+ENVIRONMENTS = ["staging", "production", "qa1"]
+MORE = ["reason=", "strategy=", "at=", "dry-run", "force"]
 COMPLETIONS = [
     ("ch", ["checkout"]),
     ("CH", ["checkout"]),
@@ -115,6 +163,29 @@ COMPLETIONS = [
     ("help ro", ["rollback"]),
     ("where ", ["checkout", "catalog", "payments", "api2"]),
     ("history checkout l", ["limit="]),
+    ("checkout v1.2 staging at 18:00 ", ["reason=", "strategy=", "expires=", "dry-run", "force"]),
+    ("checkout v1.2 staging at=n", ["at=next-window"]),
+    ("checkout at 18:00 v1.", ["v1.3", "v1.2", "v1.1"]),
+    ("may over", ["override-freeze"]),
+    ("may rollback ch", ["checkout"]),
+    ("may rollback payments ", ["production"]),
+    ("rollback may o", []),
+    ("may right=run", ["right=run-next"]),
+    ("lock a", ["api2", "all"]),
+    ("lock checkout production ", ["reason=", "until=", "level=", "type=", "incident=", "hard"]),
+    ("lock checkout hard level=", ["level=block", "level=warn"]),
+    ("lock checkout type=m", ["type=migration"]),
+    ("lock checkout --", ["--hard"]),
+    ("freeze all ", ["reason=", "until="]),
+    ("freeze reason=x ", ["checkout", "catalog", "payments", "api2", *ENVIRONMENTS, "all", "until="]),
+    ("unlock payments ", ["production", "reason="]),
+    ("diff checkout staging ", ["production"]),
+    ("diff checkout staging production ", []),
+    ("stats checkout staging ", ["days="]),
+    ("approve checkout staging ", ["reason="]),
+    ("schedule #42 at 18:00 ex", ["expires="]),
+    ("break-glass checkout ", ["v1.3", "v1.2", "v1.1", "staging", "production", "reason=", "confirm=", "force"]),
+    ("start ", []),
     ('checkout v1.2 staging reason="fix', []),
     ('checkout v1.2 staging reason="fix ', []),
     ("x" * 3_000, []),
@@ -130,7 +201,7 @@ def test_completions(text: str, offered: list[str], vocabulary: Vocabulary) -> N
 def test_nothing_said_offers_services_first_and_actions(vocabulary: Vocabulary) -> None:
     offered = hints("", vocabulary=vocabulary, versions={})
     assert offered[0] == "checkout"
-    assert {"status", "rollback", "help", "staging"} <= set(offered)
+    assert set(Verb) | {"staging"} <= set(offered)
 
 
 def test_a_completion_is_spelt_so_that_it_has_one_reading(tricky: Vocabulary) -> None:

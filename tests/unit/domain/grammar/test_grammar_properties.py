@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,14 +15,28 @@ from hypothesis import strategies as st
 from bot.domain.errors import BadCommand
 from bot.domain.grammar import (
     AbortIntent,
+    ApproveIntent,
+    BreakGlassIntent,
     DeployIntent,
+    DiffIntent,
+    FreezeIntent,
     HelpIntent,
     HistoryIntent,
     Intent,
+    LockIntent,
+    LocksIntent,
+    MayIntent,
     OpenFormIntent,
     QueueIntent,
+    RejectIntent,
     RollbackIntent,
+    RunNextIntent,
+    ScheduleIntent,
+    StartIntent,
+    StatsIntent,
     StatusIntent,
+    UnfreezeIntent,
+    UnlockIntent,
     Verb,
     Vocabulary,
     WhereIntent,
@@ -31,14 +46,18 @@ from bot.domain.grammar import (
 )
 from bot.domain.grammar.normalise import clean
 from bot.domain.ids import DeploymentId
+from bot.domain.policy.access import Action
+from bot.domain.policy.lock import ChangeType, LockLevel
+from bot.domain.policy.scope import Scope
 
 if TYPE_CHECKING:
     import random
 
 PLAIN = vocabulary_of({"checkout": "staging", "catalog": "staging", "api2": "staging"}, "staging", "production", "qa1")
 TRICKY = vocabulary_of(
-    {"queue": "prod", "prod": "prod", "v1": "prod", "API": "prod", "api": "prod", "to": "prod", "force": "prod"},
-    *("prod", "live", "status", "4f0c2aa"),
+    {"queue": "prod", "prod": "prod", "v1": "prod", "API": "prod", "api": "prod", "to": "prod", "force": "prod"}
+    | {"all": "prod", "configure": "prod", "utc": "prod"},
+    *("prod", "live", "status", "4f0c2aa", "tomorrow", "next-window"),
 )
 LARGE = vocabulary_of({f"service-{n}": "env-1" for n in range(500)}, *(f"env-{n}" for n in range(20)))
 
@@ -90,6 +109,22 @@ WORDS = [
     "＝",
     "🚀",
 ]
+TIME_WORDS = ["18:00", "6pm", "tomorrow", "2026-12-01", "30m", "+02:00", "Europe/Paris", "utc", "paris"]
+WORDS += ["at", "until", "next-window", "at=18:00", "in=2h", "until=2h", "expires=1h", "at=", 'at="', *TIME_WORDS]
+WORDS += ["approve", "reject", "start", "schedule", "run-next", "lock", "unlock", "locks", "freeze", "unfreeze", "may"]
+WORDS += ["diff", "stats", "break-glass", "all", "everything", "hard", "level=warn", "type=config", "incident=INC-42"]
+WORDS += [
+    "reason=x",
+    "days=7",
+    "scope=all",
+    "right=deploy",
+    "confirm=checkout",
+    "configure",
+    "<@U0GRACE|grace>",
+    "@grace",
+]
+#: What follows another word, or leads to it, so that its place matters.
+PLACED = {"to", "in", "at", "until", "@here", "@grace", "diff", *TIME_WORDS, "<@U1|ada>", "<@U0GRACE|grace>"}
 FRAGMENTS = st.sampled_from([*WORDS, " ", "\u3000", "\u200b", "\u202e", "\ud800", "\x00"])
 ODD_TEXT = st.lists(FRAGMENTS | st.text(max_size=6), max_size=60).flatmap(
     lambda parts: st.sampled_from([" ", ""]).map(lambda glue: glue.join(parts))
@@ -134,8 +169,7 @@ def test_what_was_read_can_be_written_and_read_again(text: str, vocabulary: Voca
 @settings(max_examples=300, deadline=None)
 @given(st.lists(FRAGMENTS.filter(lambda f: not set(f) & set("\"'“”, ")), max_size=6), st.randoms(), VOCABULARIES)
 def test_order_changes_no_intent(words: list[str], rnd: random.Random, vocabulary: Vocabulary) -> None:
-    # Words that lead to the next one, and who is addressed, are the only ones whose place matters.
-    words = [word for word in words if word not in ("to", "in", "@here", "<@U1|ada>")]
+    words = [word for word in words if word not in PLACED]
     shuffled = rnd.sample(words, len(words))
     one, other = outcome(" ".join(words), vocabulary), outcome(" ".join(shuffled), vocabulary)
     if isinstance(one, BadCommand):
@@ -162,19 +196,69 @@ def intents(vocabulary: Vocabulary) -> st.SearchStrategy[Intent]:
         "force": st.booleans(),
     }
     place = {"service": st.none() | service, "environment": st.none() | environment}
+    of_one = place | {"deployment": deployment}
+    given = reason.filter(bool)
+    time_ = st.sampled_from(
+        ["18:00", "18:00 Europe/Paris", "tomorrow 9:00", "in 30m", "next-window", "2026-12-01T18:00"]
+    )
+    timed = st.tuples(st.none(), st.none()) | st.tuples(time_, st.sampled_from([None, "2h", "90 min"]))
+    until = st.sampled_from([None, "2h", "in 1 day", "18:00", "tomorrow 9:00 Asia/Tokyo", "2026-12-01 18:00+02:00"])
     forms = st.builds(OpenFormIntent, **asked | {"version": st.none()}) | st.builds(
         OpenFormIntent, **asked | {"services": st.just(())}
     )
+    deploys = st.tuples(st.builds(DeployIntent, **asked) | forms, timed).map(
+        lambda pair: replace(pair[0], at=pair[1][0], expires=pair[1][1])
+    )
+    moves = st.tuples(
+        st.builds(ScheduleIntent, **of_one | {"deployment": deployment.filter(bool)}),
+        timed.filter(lambda when: when[0]),
+    ).map(lambda pair: replace(pair[0], at=pair[1][0], expires=pair[1][1]))
+    scope = st.builds(Scope, **place)
+    two = st.lists(environment, unique=True, min_size=2, max_size=2)
+    person = st.none() | st.from_regex(r"[UW][A-Z0-9]{1,20}", fullmatch=True)
     return st.one_of(
-        st.builds(DeployIntent, **asked),
-        forms,
+        deploys,
         st.just(OpenFormIntent()),
-        st.builds(RollbackIntent, **place, deployment=deployment, to=st.none() | version, reason=reason),
-        st.builds(AbortIntent, **place, deployment=deployment, reason=reason),
-        st.builds(StatusIntent, **place, deployment=deployment),
+        st.builds(RollbackIntent, **of_one, to=st.none() | version, reason=reason),
+        st.builds(AbortIntent, **of_one, reason=reason),
+        st.builds(StatusIntent, **of_one),
         st.builds(HistoryIntent, service=service, environment=place["environment"], limit=st.integers(1, 100)),
         st.builds(QueueIntent, **place),
         st.builds(WhereIntent, service=place["service"]),
+        st.builds(ApproveIntent, **of_one, reason=reason),
+        st.builds(RejectIntent, **of_one, reason=given),
+        st.builds(StartIntent, deployment=deployment),
+        moves,
+        st.builds(ScheduleIntent, **place),
+        st.builds(RunNextIntent, **of_one, reason=given),
+        st.builds(
+            LockIntent,
+            scope=scope,
+            reason=given,
+            until=until,
+            level=st.sampled_from(LockLevel),
+            change_type=st.sampled_from(ChangeType),
+            hard=st.booleans(),
+            incident=reason,
+        ),
+        st.builds(UnlockIntent, scope=scope, reason=reason),
+        st.builds(LocksIntent, **place),
+        st.builds(FreezeIntent, scope=scope, reason=given, until=until),
+        st.builds(UnfreezeIntent, scope=scope, reason=reason),
+        st.builds(MayIntent, **place, action=st.sampled_from(Action), person=person),
+        two.flatmap(
+            lambda pair: st.builds(DiffIntent, one=st.just(pair[0]), other=st.just(pair[1]), service=place["service"])
+        ),
+        st.builds(StatsIntent, **place, days=st.integers(1, 365)),
+        st.builds(
+            BreakGlassIntent,
+            service=service,
+            version=version,
+            environment=environment,
+            reason=reason,
+            confirm=reason,
+            force=st.booleans(),
+        ),
         st.builds(HelpIntent, topic=st.sampled_from([None, *(verb for verb in Verb if verb is not Verb.HELP)])),
     )
 
@@ -196,7 +280,7 @@ def test_names_without_a_double_meaning_need_no_vocabulary_to_be_written(intent:
 @given(ANY_TEXT, VOCABULARIES)
 def test_completion_never_refuses(text: str, vocabulary: Vocabulary) -> None:
     offered = hints(text, vocabulary=vocabulary, versions={})
-    assert len(offered) <= 20
+    assert len(offered) <= 40
     assert len(offered) == len(set(offered))
 
 
@@ -228,6 +312,13 @@ WORST = [
     "\u202e" * 1_999,
     "d1jkmnpqrstvwxy," * 120,
     "service=" + "servise-1," * 190,
+    "at " * 600,
+    "at 18:00 " * 13,
+    "at 18:00 nowhere " * 13,
+    "at 18:00," * 200,
+    "in " + "1h" * 900,
+    'at "' + "9" * 1_900 + '"',
+    "<@U1|a>" * 280,
 ]
 
 

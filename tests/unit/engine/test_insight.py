@@ -223,7 +223,7 @@ async def test_services_are_compared_one_by_one_with_their_placements(world: Wor
     ]
     assert (found[0].one, found[0].other) == (here, there)
     assert found[0].sentence == "staging is ahead: its version is higher."
-    assert [one.relation for one in await insight(world).diff(PRODUCTION, STAGING)][0] is Relation.OTHER_AHEAD
+    assert (await insight(world).diff(PRODUCTION, STAGING))[0].relation is Relation.OTHER_AHEAD
 
 
 async def test_one_of_them_may_run_nothing(world: World) -> None:

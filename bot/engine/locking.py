@@ -212,7 +212,7 @@ class Locking:
             return
         await self.notices.add(
             Notice(
-                key=f"lock_taken:{lock.id}:{lock.at.isoformat()}",
+                key=f"lock_taken:{lock.id}:{lock.at.isoformat()}:{lock.owner.id}",  # two may take it in one instant
                 to=to(lock.taken_from, self.catalogs.current()),
                 kind=NoticeKind.LOCK_TAKEN,
                 at=lock.at,

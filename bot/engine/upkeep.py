@@ -76,7 +76,9 @@ class Upkeep:
     async def _look_after_locks(self, locks: Sequence[StickyLock], now: datetime, before: set[str]) -> None:
         for one in locks:
             if one.taken_from is not None:
-                await self._once(f"taken:{one.id}:{one.at}", before, partial(self.locking.tell_taken, one))
+                await self._once(
+                    f"taken:{one.id}:{one.at}:{one.owner.id}", before, partial(self.locking.tell_taken, one)
+                )
             if one.nags_at <= now:
                 await self._once(f"nag:{one.id}:{one.nags_at}", before, partial(self.locking.nag, one))
         for one, by in await self.locks.ended(since=now - _LOOKS_BACK):

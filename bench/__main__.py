@@ -23,6 +23,7 @@ MEASUREMENTS = {
     "crowd": "1,000 deployments at once",
     "handover": "the lock from one deployment to the next",
     "policy": "whether a deployment may go on, of a large organisation",
+    "where": "what runs where, of a large organisation",
     "past": "a million past deployments against a thousand",
     "start": "starting",
 }

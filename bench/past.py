@@ -13,12 +13,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.asking import queries_of
 from bench.fill import ENVIRONMENTS, SERVICES, fill, places
 from bench.report import Aim, Found, Row, percentile
 from bench.world import prepare
 from bot.bootstrap import check_catalog
-from bot.engine.ledger import Ledger
-from bot.engine.queries import Queries
 from bot.store.store import Store
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from bot.domain.catalog import Catalog
     from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.engine.queries import Queries
 
 _FEW, _MANY = 1_000, 1_000_000
 _QUESTIONS = 150
@@ -34,27 +34,13 @@ _NOWHERE = "{ target: { type: local, root: platform }, images: { type: local, fo
 _KINDS = ("history of a place", "history of a service", "status")
 
 
-class _Always:
-    """A catalog that never changes."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    def current(self) -> Catalog:
-        return self._catalog
-
-    async def at(self, revision: str) -> Catalog:
-        del revision
-        return self._catalog
-
-
 async def measure(folder: Path) -> Found:
     """On SQLite, and on PostgreSQL when its wheel is installed."""
     prepare(folder, services=SERVICES, environments=ENVIRONMENTS, block=_NOWHERE)
     catalog = check_catalog(folder / ".deploy" / "config.yaml")
     rows: list[Row] = []
     details: dict[str, object] = {}
-    for name, few, many in _databases(folder):
+    for name, few, many in databases(folder):
         async with _filled(few, _FEW, catalog) as against, _filled(many, _MANY, catalog) as measured:
             taken = await _ask(measured[0], against[0])
         for kind in _KINDS:
@@ -97,8 +83,7 @@ async def _question(kind: str, queries: Queries, service: ServiceName, environme
         for running in await queries.under_way():
             await queries.view_of(running)
         await queries.where(service, environment)
-        latest = await queries.latest(service, environment)
-        assert latest is not None
+        [latest] = await queries.history(service, environment, limit=1)
         await queries.view_of(latest)
         return
     found = await queries.history(service, environment if kind == "history of a place" else None, limit=10)
@@ -110,16 +95,10 @@ async def _filled(url: str, past: int, catalog: Catalog) -> AsyncIterator[tuple[
     began = time.monotonic()
     async with Store.open(url, replica="bench") as store:
         await fill(store, past=past)
-        queries = Queries(
-            ledger=Ledger(deployments=store.deployments),
-            deployments=store.deployments,
-            releases=store.releases,
-            catalogs=_Always(catalog),
-        )
-        yield queries, time.monotonic() - began
+        yield queries_of(store, catalog), time.monotonic() - began
 
 
-def _databases(folder: Path) -> Iterator[tuple[str, str, str]]:
+def databases(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Name of the kind, and the addresses of two empty databases of it."""
     yield "SQLite", f"sqlite:///{folder / 'few.sqlite'}", f"sqlite:///{folder / 'many.sqlite'}"
     try:

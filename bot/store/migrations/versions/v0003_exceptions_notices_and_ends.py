@@ -69,14 +69,13 @@ def _deployments() -> None:
             hurried='%"hurried":true%'
         )
     )
-    for name, phases in (("ended_at", _FINAL), ("taken_back_at", ("rolling_back",))):
+    for name in ("ended_at", "taken_back_at"):
         op.add_column("deployments", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
-        # Only names and words of ours are put together here.
-        first = (
-            'SELECT min(events."at") FROM events '  # noqa: S608 - no value in it
-            f'WHERE events.deployment_id = deployments.id AND events."after" IN {_listed(phases)}'
-        )
-        op.execute(sa.text(f"UPDATE deployments SET {name} = ({first}) WHERE NOT active"))  # noqa: S608 - the same
+    op.execute(
+        # Only words of ours are put together here.
+        f"UPDATE deployments SET ended_at = {_first(_FINAL)}, taken_back_at = {_first(('rolling_back',))} "  # noqa: S608 - no value in it
+        "WHERE NOT active"
+    )
     op.create_index(
         "ix_deployments_active_place",
         "deployments",
@@ -94,5 +93,10 @@ def _deployments() -> None:
     )
 
 
-def _listed(words: tuple[str, ...]) -> str:
-    return "(" + ", ".join(f"'{word}'" for word in words) + ")"
+def _first(phases: tuple[str, ...]) -> str:
+    """When a deployment first came into one of these phases."""
+    words = ", ".join(f"'{phase}'" for phase in phases)
+    return (
+        '(SELECT min(events."at") FROM events '  # noqa: S608 - no value in it
+        f'WHERE events.deployment_id = deployments.id AND events."after" IN ({words}))'
+    )

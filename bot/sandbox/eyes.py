@@ -47,6 +47,9 @@ def can_see(ws: Workspace, user: str) -> list[Seen]:
         found.append(Seen(where, text, at, ref(message), author(ws, message), message.channel, posted))
 
     for message in _messages(ws, user):
+        if ws.channels[message.channel].is_im:
+            add("dm", message)
+            continue
         if message.is_reply:
             add("thread", message)
         if not message.is_reply or message.subtype == "thread_broadcast":
@@ -68,20 +71,22 @@ def visible_buttons(ws: Workspace, user: str) -> list[Button]:
     found: list[Button] = []
     for message in _messages(ws, user):
         if message.blocks:
-            found += _buttons(message.blocks, ref(message), float(message.ts))
+            direct = ws.channels[message.channel].is_im
+            where: Where = "dm" if direct else "thread" if message.is_reply else "channel"
+            found += _buttons(message.blocks, ref(message), float(message.ts), where)
     for message in ws.ephemerals.get(user, {}).values():
-        found += _buttons(message.blocks, ref(message), float(message.ts))
+        found += _buttons(message.blocks, ref(message), float(message.ts), "ephemeral")
     if home := ws.homes.get(user):
         # The Home tab is as new as the last look at it: nobody presses what they have not opened.
-        found += _buttons(home.blocks, ViewRef(home.id), ws.home_opened_at.get(user, 0.0))
+        found += _buttons(home.blocks, ViewRef(home.id), ws.home_opened_at.get(user, 0.0), "home")
     # The sort is stable, so reversing first puts the lower of two equally new buttons after the upper one.
     found.sort(key=lambda button: -button.posted_at)
     if modal := ws.modal_of(user):
-        found[:0] = _buttons(modal.blocks, ViewRef(modal.id), modal.updated_at)
+        found[:0] = _buttons(modal.blocks, ViewRef(modal.id), modal.updated_at, "modal")
     return found
 
 
-def _buttons(blocks: Iterable[JsonDict], container: MessageRef | ViewRef, at: float) -> list[Button]:
+def _buttons(blocks: Iterable[JsonDict], container: MessageRef | ViewRef, at: float, where: Where) -> list[Button]:
     return [
         Button(
             label=str(element["text"]["text"]),
@@ -93,6 +98,7 @@ def _buttons(blocks: Iterable[JsonDict], container: MessageRef | ViewRef, at: fl
             block_id=block["block_id"],
             style=element.get("style"),
             url=element.get("url"),
+            where=where,
         )
         for block, element in interactive(list(blocks))
         if element.get("type") in BUTTONS

@@ -153,6 +153,7 @@ class StoredFile:
     created: int
     content: bytes | None = None
     title: str = ""
+    alt: str = ""
     mimetype: str = "application/octet-stream"
     shared: bool = False
     channels: list[str] = field(default_factory=list)
@@ -231,7 +232,7 @@ class ViewRef:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button that a person could press now; `posted_at` is in seconds since the epoch."""
+    """A button that a person could press now, and where; `posted_at` is in seconds since the epoch."""
 
     label: str
     action_id: str
@@ -242,9 +243,10 @@ class Button:
     block_id: str
     style: str | None = None
     url: str | None = None
+    where: Where = "channel"
 
 
-Where: TypeAlias = Literal["channel", "thread", "ephemeral", "home", "modal"]
+Where: TypeAlias = Literal["channel", "thread", "dm", "ephemeral", "home", "modal"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105 - the default, given ane
 COMMANDS = (
     Command(
         "/deploy",
-        "<service> <version> <environment> [key=value] | status | history | rollback | abort | queue | where | help",
+        "<service> <version> <environment> [key=value] | status | approve | rollback | abort | lock | freeze "
+        "| schedule | queue | where | history | help",
         "Deploy a service, or ask what runs where",
     ),
 )

@@ -218,5 +218,6 @@ def file(ws: Workspace, stored: StoredFile) -> JsonDict:
         "groups": [],
         "ims": [],
         "has_rich_preview": False,
+        **({"alt_txt": stored.alt} if stored.alt else {}),
         "file_access": "visible",
     }

@@ -14,6 +14,7 @@ from bot.sandbox.script.lines import (
     DEFAULT_CHANNEL,
     Click,
     Command,
+    Direct,
     Mention,
     OpenHome,
     PersonDeed,
@@ -92,6 +93,9 @@ class People:
                 await self.hands.command(line.who, line.command, line.text, channel=line.channel)
             case Mention():
                 await self._mention(line)
+            case Direct():
+                direct = self.workspace.direct([deed.user])
+                self._said(await self.hands.say(line.who, line.text, channel=direct.id))
             case Click():
                 await self._click(line, deed)
             case Submit():
@@ -122,11 +126,12 @@ class People:
     async def _click(self, line: Click, deed: Deed) -> None:
         button = await appears(self.workspace, lambda: self._button(line), PATIENCE)
         if button is None:
-            labels = list(dict.fromkeys(button.label for button in self.hands.visible_buttons(line.who)))
+            labels = list(dict.fromkeys(button.label for button in self._buttons(line)))
             near = nearest(line.label, labels)
             in_sight = listed([f"“{label}”" for label in labels]) if labels else "none"
             meant = f"; did you mean “{near}”?" if near else ""
-            raise Missed(f"@{line.who} sees no such button{meant}", f"buttons in sight: {in_sight}")
+            where = f" in {line.place}" if line.place else ""
+            raise Missed(f"@{line.who} sees no such button{where}{meant}", f"buttons in sight: {in_sight}")
         if line.cancel and button.confirm is None:
             raise Missed("the button asks for no confirmation that could be cancelled")
         if button.confirm is not None:
@@ -142,7 +147,10 @@ class People:
             raise Missed(f"the bot did not take the click: {receipt.error or 'no answer in time'}")
 
     def _button(self, line: Click) -> Button | None:
-        return next((b for b in self.hands.visible_buttons(line.who) if b.label == line.label), None)
+        return next((button for button in self._buttons(line) if button.label == line.label), None)
+
+    def _buttons(self, line: Click) -> list[Button]:
+        return [button for button in self.hands.visible_buttons(line.who) if line.place in {None, button.where}]
 
     def _deployment_of(self, button: Button, user: str) -> str | None:
         """The deployment that the button's message, or the first message of its thread, says it is about."""

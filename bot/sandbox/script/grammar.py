@@ -2,9 +2,10 @@
 
 It never plays anything, and it never gives back half a script: one bad line refuses the whole.
 
-    @who [#channel] /deploy …          @who mention "…" [in thread]      @who click "Label" [cancel]
-    @who submit {"field": "value"}     @who opens home                   wait STATE [within 30s]
-    expect "text" [in channel|thread|ephemeral|home]                     expect no "text"
+    @who [#channel] /deploy …          @who mention "…" [in thread]      @who click "Label" [in PLACE] [cancel]
+    @who submit {"field": "value"}     @who dm "…"      @who opens home  wait STATE [within 30s]
+    expect "text" [in PLACE] [for @who]                                  expect no "text"
+    PLACE is one of channel|thread|dm|ephemeral|home|modal
     kill bot     start bot     sleep 2s     fault slack 429 for 5s       fault slack down for 10s
     fault socket drop          fault duplicate deliveries for 10s        # a comment
 """
@@ -21,6 +22,7 @@ from bot.sandbox.script.lines import (
     AnyLine,
     Click,
     Command,
+    Direct,
     Expect,
     Fault,
     FaultName,
@@ -85,6 +87,9 @@ def _line(words: Words, source: str, number: int, people: tuple[str, ...]) -> An
         return None
     if first.text.startswith("@"):
         line = _person_line(words, number, people)
+    elif first.text == "expect":
+        words.take()
+        line = _expect(words, number, column, people)
     elif first.text in _LINES:
         words.take()
         line = _LINES[first.text](words, number, column)
@@ -97,8 +102,8 @@ def _no_line(word: Word, people: tuple[str, ...]) -> LineRefused:
     if word.text.startswith("/"):
         example = people[0] if people else "@who"
         return LineRefused(word.column, f"a person comes before a command, as in {example} {COMMANDS[0]} …")
-    message = f"{shown(word.text)!r} begins no line (a line begins with @who, {listed(tuple(_LINES))})"
-    return LineRefused(word.column, message, nearest(word.text, [*_LINES, *people]))
+    message = f"{shown(word.text)!r} begins no line (a line begins with @who, {listed(_BEGINNINGS)})"
+    return LineRefused(word.column, message, nearest(word.text, [*_BEGINNINGS, *people]))
 
 
 def _person_line(words: Words, number: int, people: tuple[str, ...]) -> AnyLine:
@@ -132,11 +137,29 @@ def _mention(words: Words, number: int, column: int, who: str) -> Mention:
 
 def _click(words: Words, number: int, column: int, who: str) -> Click:
     label = words.quotation("the button's label")
-    cancel = not words.ended
-    if cancel:
+    place: Place | None = None
+    cancel = False
+    if not words.ended:
+        what = words.choose(("in", "cancel"), "", "cannot stand here (only `in PLACE`, cancel or the end of the line)")
+        if what == "in":
+            place = _place(words)
+        cancel = what == "cancel"
+    if place and not words.ended:
         words.choose(("cancel",), "", "cannot stand here (only cancel or the end of the line)")
+        cancel = True
     words.finish()
-    return Click(number, column, words.source, who, label, cancel)
+    return Click(number, column, words.source, who, label, cancel, place)
+
+
+def _place(words: Words) -> Place:
+    where = words.choose(PLACES, f"the place is missing: {listed(PLACES)}", f"is no place ({listed(PLACES)})")
+    return next(known for known in PLACES if known == where)
+
+
+def _direct(words: Words, number: int, column: int, who: str) -> Direct:
+    text = words.quotation("what is said")
+    words.finish()
+    return Direct(number, column, words.source, who, text)
 
 
 def _submit(words: Words, number: int, column: int, who: str) -> Submit:
@@ -161,7 +184,7 @@ def _wait(words: Words, number: int, column: int) -> Wait:
     return Wait(number, column, words.source, state, within)
 
 
-def _expect(words: Words, number: int, column: int) -> Expect:
+def _expect(words: Words, number: int, column: int, people: tuple[str, ...]) -> Expect:
     absent = not words.quoted_next
     if absent:
         words.choose(
@@ -171,14 +194,19 @@ def _expect(words: Words, number: int, column: int) -> Expect:
         )
     text = words.quotation("the text")
     place: Place | None = None
-    if not words.ended:
-        if absent:
-            words.refuse('expect no "…" looks everywhere: the line ends after the text')
-        words.choose(("in",), "", f"cannot stand here (only `in {'|'.join(PLACES)}` or the end of the line)")
-        where = words.choose(PLACES, f"the place is missing: {listed(PLACES)}", f"is no place ({listed(PLACES)})")
-        place = next(known for known in PLACES if known == where)
+    who: str | None = None
+    if absent and not words.ended:
+        words.refuse('expect no "…" looks everywhere: the line ends after the text')
+    openers: tuple[str, ...] = ("in", "for")
+    while openers and not words.ended:
+        left = ", ".join({"in": f"`in {'|'.join(PLACES)}`", "for": "`for @who`"}[opener] for opener in openers)
+        if words.choose(openers, "", f"cannot stand here (only {left} or the end of the line)") == "in":
+            place, openers = _place(words), ("for",)
+        else:
+            who = words.choose(people, "a person is missing", f"is nobody here (there is {listed(people)})")
+            openers = ()
     words.finish()
-    return Expect(number, column, words.source, text, place, absent)
+    return Expect(number, column, words.source, text, place, absent, who.removeprefix("@") if who else None)
 
 
 def _kill(words: Words, number: int, column: int) -> KillBot:
@@ -227,15 +255,16 @@ def _sleep(words: Words, number: int, column: int) -> Sleep:
 
 _DEEDS: dict[str, Callable[[Words, int, int, str], AnyLine]] = {
     "mention": _mention,
+    "dm": _direct,
     "click": _click,
     "submit": _submit,
     "opens": _opens,
 }
 _LINES: dict[str, Callable[[Words, int, int], AnyLine]] = {
     "wait": _wait,
-    "expect": _expect,
     "kill": _kill,
     "start": _start,
     "fault": _fault,
     "sleep": _sleep,
 }
+_BEGINNINGS = ("wait", "expect", *(name for name in _LINES if name != "wait"))

@@ -17,8 +17,8 @@ DEFAULT_CHANNEL = "deployments"
 
 STATES = tuple(phase.value for phase in Phase)
 
-Place = Literal["channel", "thread", "ephemeral", "home"]
-PLACES: tuple[Place, ...] = ("channel", "thread", "ephemeral", "home")
+Place = Literal["channel", "thread", "dm", "ephemeral", "home", "modal"]
+PLACES: tuple[Place, ...] = ("channel", "thread", "dm", "ephemeral", "home", "modal")
 
 FaultName = Literal["429", "down", "socket drop", "duplicate deliveries"]
 
@@ -57,11 +57,19 @@ class Mention(PersonLine):
 
 
 @dataclass(frozen=True, slots=True)
+class Direct(PersonLine):
+    """`@who dm "…"`: the text goes to the bot alone."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Click(PersonLine):
-    """`@who click "Label" [cancel]`: the newest button of that label; `cancel` declines its confirm dialog."""
+    """`@who click "Label" [in place] [cancel]`: the newest button of that label; `cancel` declines its dialog."""
 
     label: str
     cancel: bool
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +94,15 @@ class Wait(Line):
 
 @dataclass(frozen=True, slots=True)
 class Expect(Line):
-    """`expect "text" [in place]` or, when `absent`, `expect no "text"`."""
+    """`expect "text" [in place] [for @who]` or, when `absent`, `expect no "text"`.
+
+    Without `who` it is what the last person sees.
+    """
 
     text: str
     place: Place | None
     absent: bool
+    who: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +130,8 @@ class Sleep(Line):
     seconds: float
 
 
-PersonDeed = Command | Mention | Click | Submit | OpenHome
-AnyLine = Command | Mention | Click | Submit | OpenHome | Wait | Expect | KillBot | StartBot | Fault | Sleep
+PersonDeed = Command | Mention | Direct | Click | Submit | OpenHome
+AnyLine = Command | Mention | Direct | Click | Submit | OpenHome | Wait | Expect | KillBot | StartBot | Fault | Sleep
 
 
 @dataclass(frozen=True, slots=True)

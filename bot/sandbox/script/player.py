@@ -65,7 +65,8 @@ async def play(
         return time.monotonic() - began
 
     transcript = Transcript(out, as_json=as_json, elapsed=elapsed)
-    known = list(dict.fromkeys(line.who for line in script.lines if isinstance(line, PersonLine)))
+    people_in = (line.who for line in script.lines if isinstance(line, PersonLine | Expect))
+    known = list(dict.fromkeys(who for who in people_in if who is not None))
     witness = Witness(hands, workspace, known, transcript.heard)
     witness.look(quietly=True)
     people = People(hands, workspace, feed, witness, transcript)
@@ -201,17 +202,19 @@ class _Player:
 
     def _texts(self, line: Expect) -> Iterator[str]:
         """What the last person can read since their line, in the place that the line names."""
-        deed = self._done()
-        for seen in self.people.witness.since(deed.line.who, deed.look):
+        for seen in self.people.witness.since(self._reader(line), self._done().look):
             if line.place in (None, seen.where):
                 yield seen.text
 
     def _in_sight(self, line: Expect) -> list[str]:
         texts = list(self._texts(line))
-        who = self._done().line.who
+        who = self._reader(line)
         if not texts:
-            return [f"@{who} has seen nothing new there since their line"]
+            return [f"@{who} has seen nothing new there since the last person's line"]
         return [f"@{who} saw: {' '.join(text.split())}" for text in texts[-_SHOWN:]]
+
+    def _reader(self, line: Expect) -> str:
+        return line.who or self._done().line.who
 
     def _done(self) -> Deed:
         assert self.last is not None, "the grammar refuses a wait or expect before the first person's line"

@@ -157,6 +157,7 @@ def _place(heard: Heard) -> str:
     where = {
         "channel": f" in {channel or 'a channel'}",
         "thread": " in the thread",
+        "dm": f" to @{heard.to} directly",
         "ephemeral": f" to @{heard.to} (only you)",
         "home": f" on @{heard.to}'s Home tab",
         "modal": f" in a modal of @{heard.to}",

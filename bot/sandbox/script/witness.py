@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Key = tuple[str, ...]
 
 
+_PRIVATE = frozenset({"dm", "ephemeral", "home", "modal"})
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """Something that somebody could newly read, or that changed, or that is gone.
@@ -118,7 +121,7 @@ class Witness:
         return self._workspace.find_message(seen.ref.channel, seen.ref.ts, viewer)
 
     def _heard(self, who: str, key: Key, seen: Seen, *, quietly: bool) -> None:
-        to = who if seen.where in {"ephemeral", "home", "modal"} else None
+        to = who if seen.where in _PRIVATE else None
         before = self._told.get((to, key))
         self._told[to, key] = seen.text
         if quietly or before == seen.text or not self.by_bot(who, seen):
@@ -127,7 +130,7 @@ class Witness:
         self._tell(Heard(kind, seen.where, seen.author, self._channel(seen), to, seen.text, before or ""))
 
     def _lost(self, who: str, key: Key, seen: Seen, *, quietly: bool) -> None:
-        to = who if seen.where in {"ephemeral", "home", "modal"} else None
+        to = who if seen.where in _PRIVATE else None
         if self._told.pop((to, key), None) is None or quietly:
             return
         self._tell(Heard("gone", seen.where, seen.author, self._channel(seen), to, "", seen.text))

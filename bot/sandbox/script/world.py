@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from bot.domain.history import Touch
     from bot.sandbox.model import Button, Change, Channel, Message, MessageRef, Person, Receipt, Seen, ViewRef
@@ -52,6 +52,8 @@ class Workspace(Protocol):
     def person(self, who: str) -> Person: ...
 
     def channel(self, which: str) -> Channel: ...
+
+    def direct(self, users: Iterable[str]) -> Channel: ...
 
     def find_message(self, channel: str, ts: str, viewer: str | None = None) -> Message | None: ...
 

@@ -32,6 +32,7 @@ def get_upload_url(api: Api, args: Args) -> JsonDict:
         raise SlackError("file_too_large")
     kind = mimetypes.guess_type(name)[0] or "text/plain"
     stored = StoredFile(ws.new_id("F"), name, length, ws.bot_user, int(ws.now()), mimetype=kind)
+    stored.alt = args.get("alt_txt") or ""
     ws.files[stored.id] = stored
     return {"upload_url": f"{ws.base_url}/upload/{stored.id}", "file_id": stored.id}
 

@@ -16,6 +16,7 @@ from bot.sandbox.script.lines import (
     AnyLine,
     Click,
     Command,
+    Direct,
     Expect,
     Fault,
     KillBot,
@@ -131,6 +132,31 @@ class TestEveryLineForm:
         assert isinstance(found, Expect)
         assert found.place == place
 
+    def test_expect_of_somebody_else(self) -> None:
+        found = one('expect "v1.2" in dm for @ada')
+        assert isinstance(found, Expect)
+        assert (found.place, found.who) == ("dm", "ada")
+        anywhere = one('expect "v1.2" for @ada')
+        assert isinstance(anywhere, Expect)
+        assert (anywhere.place, anywhere.who) == (None, "ada")
+
+    @pytest.mark.parametrize(
+        ("line", "place", "cancel"),
+        [
+            ('@ada click "x"', None, False),
+            ('@ada click "x" cancel', None, True),
+            ('@ada click "x" in dm', "dm", False),
+            ('@ada click "x" in home cancel', "home", True),
+        ],
+    )
+    def test_click_in_a_place(self, line: str, place: str | None, cancel: bool) -> None:
+        found = one(line)
+        assert isinstance(found, Click)
+        assert (found.label, found.place, found.cancel) == ("x", place, cancel)
+
+    def test_a_direct_message(self) -> None:
+        assert one('@ada dm "status"') == Direct(2, 1, '@ada dm "status"', "ada", "status")
+
     def test_expect_no(self) -> None:
         found = one('expect no "error"')
         assert isinstance(found, Expect)
@@ -195,7 +221,7 @@ class TestSpaceCommentsAndQuotes:
         assert command("@ada #general /deploy")[1] == "general"
         assert command("@ada /deploy #general")[3] == ""
         assert refusal("@ada # general /deploy") == (
-            "6: what @ada does is missing: /deploy, mention, click, submit or opens"
+            "6: what @ada does is missing: /deploy, mention, dm, click, submit or opens"
         )
 
     @pytest.mark.parametrize("text", ["“Go”", "„Go“", "«Go»", '“Go"', '"Go”', "＂Go＂"])
@@ -261,14 +287,14 @@ class TestRefusals:
             (
                 "@ada  /delpoy x",
                 (
-                    "7: '/delpoy' is nothing that a person does here (/deploy, mention, click, submit or opens)"
+                    "7: '/delpoy' is nothing that a person does here (/deploy, mention, dm, click, submit or opens)"
                     "; did you mean /deploy?"
                 ),
             ),
             (
                 '@ada clik "x"',
                 (
-                    "6: 'clik' is nothing that a person does here (/deploy, mention, click, submit or opens)"
+                    "6: 'clik' is nothing that a person does here (/deploy, mention, dm, click, submit or opens)"
                     "; did you mean click?"
                 ),
             ),
@@ -297,7 +323,7 @@ class TestRefusals:
             ('@ada click "x"cancel', "15: white space is missing after the quotation"),
             (
                 '@ada click "x" cancle',
-                "16: 'cancle' cannot stand here (only cancel or the end of the line); did you mean cancel?",
+                "16: 'cancle' cannot stand here (only `in PLACE`, cancel or the end of the line); did you mean cancel?",
             ),
             (
                 "@ada opens hom",
@@ -313,9 +339,15 @@ class TestRefusals:
             ('@ada submit {"a": "1"} now', "24: the line should end before 'now'"),
             (
                 'expect "x" in chanel',
-                "15: 'chanel' is no place (channel, thread, ephemeral or home); did you mean channel?",
+                "15: 'chanel' is no place (channel, thread, dm, ephemeral, home or modal); did you mean channel?",
             ),
-            ('expect "x" in', "14: the place is missing: channel, thread, ephemeral or home"),
+            (
+                'expect "x" in dm fro @ada',
+                "18: 'fro' cannot stand here (only `for @who` or the end of the line); did you mean for?",
+            ),
+            ('expect "x" for @bob', "16: '@bob' is nobody here (there is @ada, @grace or @linus)"),
+            ('expect "x" for', "15: a person is missing"),
+            ('expect "x" in', "14: the place is missing: channel, thread, dm, ephemeral, home or modal"),
             ("expect", '7: the expected text is missing, as in expect "…"'),
             (
                 'expect not "x"',

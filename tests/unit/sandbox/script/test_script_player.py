@@ -111,7 +111,8 @@ class LittleBot:
         self._app.view("deploy")(self._submitted)
         self._app.event("app_mention")(self._mentioned)
         self._app.event("app_home_opened")(self._home)
-        self._app.event("message")(self._ignored)
+        self._app.event("message")(self._written)
+        self._app.action("yes")(self._yes)
 
     @property
     def running(self) -> bool:
@@ -206,8 +207,17 @@ class LittleBot:
             blocks = [section(f"{len(self._record.events)} events")]
             await client.views_publish(user_id=event["user"], view={"type": "home", "blocks": blocks})
 
-    async def _ignored(self, ack: Any) -> None:
+    async def _written(self, event: JsonDict, client: AsyncWebClient) -> None:
+        if event.get("channel_type") != "im" or event.get("bot_id"):
+            return
+        buttons = {"type": "actions", "elements": [button("Yes", "yes")]}
+        await client.chat_postMessage(channel="U0GRACE", text="A question", blocks=[section("A question"), buttons])
+        await client.chat_postMessage(channel="C0DEPLOY", text="Asked", blocks=[section("Asked"), buttons])
+
+    async def _yes(self, ack: Any, body: JsonDict, client: AsyncWebClient) -> None:
         await ack()
+        channel, ts = body["channel"]["id"], body["message"]["ts"]
+        await client.chat_update(channel=channel, ts=ts, text="Answered", blocks=[section("Answered")])
 
 
 @dataclass
@@ -365,7 +375,7 @@ async def test_a_missed_expect_is_noted_and_the_play_goes_on(world: World, monke
         """
     )
     assert "@ada saw: There is no service payments." in printed
-    assert "@ada has seen nothing new there since their line" in printed
+    assert "@ada has seen nothing new there since the last person's line" in printed
     assert "✗ failed: 1 held, 3 missed" in printed
 
 
@@ -494,3 +504,28 @@ async def test_a_cancelled_play_leaves_no_listener_behind(world: World) -> None:
     with suppress(asyncio.CancelledError):
         await playing
     assert "coro=<_listen()" not in "".join(map(repr, asyncio.all_tasks()))
+
+
+async def test_direct_messages_are_written_seen_and_answered_by_those_whom_they_are_for(world: World) -> None:
+    printed = await world.passes(
+        """
+        @ada dm "ask Grace"
+        expect "Asked" in channel
+        expect "A question" in dm for @grace
+        @grace click "Yes" in dm
+        expect "Answered" in dm
+        """
+    )
+    assert "to @grace directly" in printed
+    assert "Asked" in str(world.server.workspace.channels["C0DEPLOY"].messages), "the button in the channel was left"
+
+
+async def test_a_direct_message_is_nobody_elses(world: World) -> None:
+    printed = await world.misses(
+        """
+        @ada dm "ask Grace"
+        expect "Asked" in channel
+        @linus click "Yes" in dm
+        """
+    )
+    assert "@linus sees no such button in dm" in printed

@@ -86,8 +86,10 @@ def first_instant(wall: datetime, zone: tzinfo) -> datetime:
 
 def find_zone(name: str) -> ZoneInfo | None:
     """The IANA time zone of that name; None if there is none. Abbreviations such as EST are none: they mislead."""
-    if not _ZONE.fullmatch(name) or ("/" not in name and name not in _PLAIN_ZONES):
+    if not _ZONE.fullmatch(name) or ("/" not in name and name.upper() not in _PLAIN_ZONES):
         return None
+    if "/" not in name:
+        return ZoneInfo(name.upper())
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a directory, such as America/Indiana

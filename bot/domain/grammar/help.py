@@ -28,8 +28,7 @@ class HelpEntry:
 _HELP: Mapping[Verb, tuple[str, str, str]] = MappingProxyType(
     {
         Verb.DEPLOY: (
-            '<service> <version> <environment> [reason="…"] [strategy=rolling] [at 18:00 [expires=2h]]'
-            " [dry-run] [force]",
+            '<service> <version> <environment> [at 18:00 [expires=2h]] [reason="…"] [strategy=…] [dry-run] [force]',
             "Deploy a version. Words in any order; what is missing is asked for in a form. Several services: api,web.",
             "{service} v1.2 {environment}",
         ),

@@ -33,6 +33,7 @@ from bot.domain.grammar.intents import (
     WhereIntent,
 )
 from bot.domain.grammar.normalise import protect
+from bot.domain.grammar.options import EVERYTHING_WORDS
 from bot.domain.grammar.rights import word_of
 from bot.domain.grammar.times import is_clock
 from bot.domain.grammar.tokens import quote
@@ -174,7 +175,9 @@ class _Writer:
         if intent.scope == EVERYTHING:
             taken = self._vocabulary is not None and self._vocabulary.readings("all")
             yield "scope=all" if taken else "all"
-        yield from self._place(intent.scope.service, intent.scope.environment)
+        for kind, name in ((Kind.SERVICE, intent.scope.service), (Kind.ENVIRONMENT, intent.scope.environment)):
+            if name is not None:
+                yield f"{kind}={name}" if name.casefold() in EVERYTHING_WORDS else self._spell(kind, name)
         if isinstance(intent, LockIntent):
             if intent.level is not LockLevel.BLOCK:
                 yield f"level={intent.level}"

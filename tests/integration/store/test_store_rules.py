@@ -199,6 +199,33 @@ class TestLocks:
         with pytest.raises(NothingToDo, match="Grace Hopper has lifted"):
             await locks.take_over("l1", deed=deed(LINUS))
 
+    async def test_of_two_who_take_it_from_its_owner_one_does(self, locks: StoredLocks, audit: StoredAudit) -> None:
+        await locks.place(lock())
+        takes = [deed(who, reason=who.name) for who in (GRACE, LINUS)]
+        taken, refused = await outcomes(*(locks.take_over("l1", deed=one, owner=ADA) for one in takes))
+        assert (len(taken), len(refused)) == (1, 1)
+        assert isinstance(refused[0], SomebodyWasFaster)
+        assert str(refused[0]).startswith(f"{taken[0].owner.name} has taken that lock over meanwhile")
+        assert taken[0].taken_from == ADA
+        assert await locks.current(at=NOON) == taken
+        own = next(one for one in takes if one.actor == taken[0].owner)
+        assert await locks.take_over("l1", deed=own, owner=ADA) == taken[0]
+        assert [act for act, *_ in await acts(audit)] == ["lock.placed", "lock.taken_over"]
+
+    async def test_what_ended_is_told_with_who_ended_it(self, locks: StoredLocks) -> None:
+        await locks.place(lock("l1", until=NOON + HOUR))
+        await locks.place(lock("l2", change_type=ChangeType.CONFIG))
+        await locks.place(lock("l3", change_type=ChangeType.MIGRATION))
+        await locks.lift("l2", deed=deed(GRACE, hours=2))
+        assert [(one.id, by) for one, by in await locks.ended(since=NOON)] == [("l2", GRACE)]
+        await locks.expire(at=NOON + 3 * HOUR)
+        ended = await locks.ended(since=NOON)
+        assert [(one.id, one.until, by) for one, by in ended] == [
+            ("l1", NOON + HOUR, None),
+            ("l2", NOON + 2 * HOUR, GRACE),
+        ]
+        assert [one.id for one, _ in await locks.ended(since=NOON + 2 * HOUR)] == ["l2"]
+
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         made=st.builds(
@@ -214,6 +241,7 @@ class TestLocks:
             incident=st.none() | anything,
             automatic=st.booleans(),
             kept_until=st.none() | instants,
+            taken_from=st.none() | actors,
         )
     )
     async def test_it_comes_back_as_it_was(self, locks: StoredLocks, made: StickyLock) -> None:
@@ -236,6 +264,18 @@ class TestFreezes:
         assert [act for act, *_ in await acts(audit)] == ["freeze.placed", "freeze.lifted"]
         with pytest.raises(NothingToDo, match="no such freeze"):
             await freezes.lift("f9", deed=deed())
+
+    async def test_what_ended_is_told_with_who_ended_it(self, freezes: StoredFreezes) -> None:
+        for one in (freeze("f1", until=NOON + HOUR), freeze("f2"), freeze("f3")):
+            await freezes.place(one)
+        await freezes.lift("f2", deed=deed(GRACE, hours=2))
+        await freezes.expire(at=NOON + 3 * HOUR)
+        ended = await freezes.ended(since=NOON)
+        assert [(one.id, one.until, by) for one, by in ended] == [
+            ("f1", NOON + HOUR, None),
+            ("f2", NOON + 2 * HOUR, GRACE),
+        ]
+        assert [one.id for one, _ in await freezes.ended(since=NOON + 2 * HOUR)] == ["f2"]
 
     async def test_they_end_by_themselves_and_are_told_once(self, freezes: StoredFreezes, audit: StoredAudit) -> None:
         ending = freeze(until=NOON + HOUR)

@@ -10,7 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.errors import BadCommand
-from bot.domain.when import FARTHEST, find_zone, first_instant, instants_of, parse_when, read_duration, zones_like
+from bot.domain.when import (
+    FARTHEST,
+    check_until,
+    check_when,
+    find_zone,
+    first_instant,
+    instants_of,
+    is_length,
+    parse_until,
+    parse_when,
+    read_duration,
+    zones_like,
+)
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2026, 3, 28, 17, 12, tzinfo=UTC)  # a Saturday, 18:12 in Paris; clocks change in the night
@@ -198,8 +210,71 @@ def test_durations() -> None:
         assert read_duration(text).total_seconds() == seconds
 
 
+def test_what_a_length_looks_like() -> None:
+    for text in ("30m", "2 hours", "1h30m", "1h, 30m", "0m", "999999d"):
+        assert is_length(text)
+    for text in ("", "30", "m", "30x", "30m or so", "18:00", "v30m", "1.5h", "4f0c2aa", "1234567m"):
+        assert not is_length(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2h", "2026-03-28 19:12"),
+        ("in 2h", "2026-03-28 19:12"),
+        ("90 minutes", "2026-03-28 18:42"),
+        ("1d", "2026-03-29 17:12"),
+        ("19:00", "2026-03-28 18:00"),
+        ("at 19:00", "2026-03-28 18:00"),
+        ("tomorrow 9:00", "2026-03-29 07:00"),
+        ("2026-12-01T18:00", "2026-12-01 17:00"),
+    ],
+)
+def test_an_end_is_read(text: str, utc: str) -> None:
+    assert f"{parse_until(text, now=NOW, zone=PARIS):%Y-%m-%d %H:%M}" == utc
+    check_until(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "suggestion"),
+    [
+        ("soon", "no time that can be read", "2h"),
+        ("", "no time that can be read", "2h"),
+        ("next-window", "could end", "2h"),
+        ("now", "could end", "2h"),
+        ("0m", "more than nothing", None),
+        ("400d", "at most 366 days", None),
+        ("2h or so", "no length of time", None),
+        ("6pm", "hours go from 0 to 23", "18:00"),
+    ],
+)
+def test_what_is_no_end_is_refused(text: str, says: str, suggestion: str | None) -> None:
+    with pytest.raises(BadCommand) as caught:
+        parse_until(text, now=NOW, zone=PARIS)
+    assert says in caught.value.message
+    assert (caught.value.suggestions[0] if caught.value.suggestions else None) == suggestion
+    assert caught.value.hint
+    with pytest.raises(BadCommand) as checked:
+        check_until(text)
+    assert checked.value.message == caught.value.message
+
+
+def test_an_end_that_is_over_is_only_refused_when_it_is_known_what_time_it_is() -> None:
+    check_until("18:00")
+    check_when("18:00")
+    with pytest.raises(BadCommand, match="over for today"):
+        parse_until("18:00", now=NOW, zone=PARIS)
+
+
+def test_what_is_suggested_is_quoted_harmlessly() -> None:
+    for text in ("6pm <!here>", "18:00 paris `x`", "tomorrow"):
+        error = refused(text)
+        assert not set("<>`") & set("".join(error.suggestions) + (error.hint or ""))
+
+
 def test_zones() -> None:
     assert find_zone("Europe/Paris") == PARIS
+    assert find_zone("utc") == find_zone("UTC") == ZoneInfo("UTC")
     assert find_zone("CET") is None
     assert zones_like("new york") == ("America/New_York",)
     assert zones_like("nowhere") == ()
@@ -239,6 +314,7 @@ def test_property_every_text_is_a_time_to_come_or_a_short_refusal(text: str) -> 
     if found:
         assert NOW < found <= NOW + FARTHEST
         assert found.tzinfo is UTC
+        check_when(text)
     else:
         assert 0 < len(message) < 200
         assert "\n" not in message

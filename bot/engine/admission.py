@@ -100,10 +100,14 @@ class Admission:
 
         It is asked everything anew. One that comes too late expires: nothing ever starts late.
         """
-        deployment = await self.deployments.get(deployment_id)
         schedule = await self.schedules.of(deployment_id)
+        while schedule is not None and schedule.version == version and schedule.at > self.ledger.now():
+            # Another replica's clock, which was ahead of ours, has rung.
+            await asyncio.sleep(min(1.0, (schedule.at - self.ledger.now()).total_seconds()))
+            schedule = await self.schedules.of(deployment_id)
+        deployment = await self.deployments.get(deployment_id)
         now = self.ledger.now()
-        if schedule is None or schedule.version != version or schedule.at > now:
+        if schedule is None or schedule.version != version:
             # Already closed: by a move, by an abort, or by us before a crash.
             return schedule is None and deployment.phase in WAITING and deployment.phase is not Phase.SCHEDULED
         late = now >= schedule.expires

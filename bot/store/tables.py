@@ -70,6 +70,12 @@ metadata = MetaData(
 _Sequence = BigInteger().with_variant(Integer(), "sqlite")
 
 
+def _only(condition: str) -> dict[str, Any]:
+    """An index of only the rows for which this holds, on either kind of database."""
+    where: ColumnElement[bool] = literal_column(condition)
+    return {"sqlite_where": where, "postgresql_where": where}
+
+
 def _body() -> Column[Any]:
     # Text of ASCII JSON and not a JSON type: that one cannot hold every character that people may type.
     return Column("body", Text, nullable=False)
@@ -108,52 +114,33 @@ deployments = Table(
 )
 
 # The few that are under way have indexes of their own, so that a million past ones cost them nothing.
-_is_active: ColumnElement[bool] = literal_column("active")
-Index("ix_deployments_active_number", deployments.c.number, sqlite_where=_is_active, postgresql_where=_is_active)
+_is_active = _only("active")
+Index("ix_deployments_active_number", deployments.c.number, **_is_active)
 Index(
     "ix_deployments_active_scope",
     deployments.c.scope,
     deployments.c.phase,
     deployments.c.rank,
     deployments.c.number,
-    sqlite_where=_is_active,
-    postgresql_where=_is_active,
+    **_is_active,
 )
 Index(
-    "ix_deployments_active_place",
-    deployments.c.service,
-    deployments.c.environment,
-    deployments.c.number,
-    sqlite_where=_is_active,
-    postgresql_where=_is_active,
+    "ix_deployments_active_place", deployments.c.service, deployments.c.environment, deployments.c.number, **_is_active
 )
 # With the place in it: what of a period belongs to one service is told without looking at the rows.
 Index("ix_deployments_ended", deployments.c.ended_at, deployments.c.service, deployments.c.environment)
-_is_taken_back: ColumnElement[bool] = literal_column("taken_back_at IS NOT NULL")
+_is_taken_back = _only("taken_back_at IS NOT NULL")
 Index(
     "ix_deployments_taken_back",
     deployments.c.taken_back_at,
     deployments.c.service,
     deployments.c.environment,
-    sqlite_where=_is_taken_back,
-    postgresql_where=_is_taken_back,
+    **_is_taken_back,
 )
-_is_untold: ColumnElement[bool] = literal_column("view > told_view")
-Index(
-    "ix_deployments_untold",
-    deployments.c.untold_since,
-    deployments.c.number,
-    sqlite_where=_is_untold,
-    postgresql_where=_is_untold,
-)
-_has_turn: ColumnElement[bool] = literal_column("turn IS NOT NULL")
-Index(
-    "ix_deployments_turn",
-    deployments.c.turn,
-    deployments.c.number,
-    sqlite_where=_has_turn,
-    postgresql_where=_has_turn,
-)
+_is_untold = _only("view > told_view")
+Index("ix_deployments_untold", deployments.c.untold_since, deployments.c.number, **_is_untold)
+_has_turn = _only("turn IS NOT NULL")
+Index("ix_deployments_turn", deployments.c.turn, deployments.c.number, **_has_turn)
 Index("ix_deployments_place", deployments.c.service, deployments.c.environment, deployments.c.number)
 Index("ix_deployments_service", deployments.c.service, deployments.c.number)
 
@@ -208,26 +195,12 @@ proven = Table(
     Column("retired_at", Instant),
     _body(),
 )
-_is_good: ColumnElement[bool] = literal_column("retired_at IS NULL")
+_is_good = _only("retired_at IS NULL")
 Index(
-    "ix_proven_releases_good",
-    proven.c.service,
-    proven.c.environment,
-    proven.c.proven_at,
-    proven.c.sequence,
-    sqlite_where=_is_good,
-    postgresql_where=_is_good,
+    "ix_proven_releases_good", proven.c.service, proven.c.environment, proven.c.proven_at, proven.c.sequence, **_is_good
 )
-_is_adopted: ColumnElement[bool] = literal_column("deployment_id IS NULL AND retired_at IS NULL")
-Index(
-    "uq_proven_releases_adopted",
-    proven.c.service,
-    proven.c.environment,
-    proven.c.digest,
-    unique=True,
-    sqlite_where=_is_adopted,
-    postgresql_where=_is_adopted,
-)
+_is_adopted = _only("deployment_id IS NULL AND retired_at IS NULL")
+Index("uq_proven_releases_adopted", proven.c.service, proven.c.environment, proven.c.digest, unique=True, **_is_adopted)
 
 inbox = Table(
     "inbox",
@@ -285,19 +258,10 @@ locks = Table(
     Column("ended_at", Instant),
     _body(),
 )
-_is_open: ColumnElement[bool] = literal_column("ended_at IS NULL")
-Index("ix_locks_open", locks.c.at, locks.c.id, sqlite_where=_is_open, postgresql_where=_is_open)
+_is_open = _only("ended_at IS NULL")
+Index("ix_locks_open", locks.c.at, locks.c.id, **_is_open)
 # A second person is told of the first one's lock; the lock that a rollback leaves does not stand in anybody's way.
-Index(
-    "uq_locks_open",
-    locks.c.scope,
-    locks.c.change_type,
-    locks.c.level,
-    locks.c.automatic,
-    unique=True,
-    sqlite_where=_is_open,
-    postgresql_where=_is_open,
-)
+Index("uq_locks_open", locks.c.scope, locks.c.change_type, locks.c.level, locks.c.automatic, unique=True, **_is_open)
 
 freezes = Table(
     "freezes",
@@ -309,7 +273,7 @@ freezes = Table(
     Column("ended_at", Instant),
     _body(),
 )
-Index("ix_freezes_open", freezes.c.at, freezes.c.id, sqlite_where=_is_open, postgresql_where=_is_open)
+Index("ix_freezes_open", freezes.c.at, freezes.c.id, **_is_open)
 
 ballots = Table(
     "ballots",
@@ -324,16 +288,8 @@ ballots = Table(
     _body(),
 )
 Index("ix_ballots_deployment", ballots.c.deployment_id, ballots.c.sequence)
-_counts: ColumnElement[bool] = literal_column("voided_at IS NULL")
-Index(
-    "uq_ballots_counting",
-    ballots.c.deployment_id,
-    ballots.c.person,
-    ballots.c.subject_hash,
-    unique=True,
-    sqlite_where=_counts,
-    postgresql_where=_counts,
-)
+_counts = _only("voided_at IS NULL")
+Index("uq_ballots_counting", ballots.c.deployment_id, ballots.c.person, ballots.c.subject_hash, unique=True, **_counts)
 
 schedules = Table(
     "schedules",
@@ -345,7 +301,7 @@ schedules = Table(
     Column("version", BigInteger, nullable=False),
     _body(),
 )
-Index("ix_schedules_open", schedules.c.at, schedules.c.deployment_id, sqlite_where=_is_open, postgresql_where=_is_open)
+Index("ix_schedules_open", schedules.c.at, schedules.c.deployment_id, **_is_open)
 
 overrides = Table(
     "overrides",
@@ -369,25 +325,10 @@ Index(
     overrides.c.at,
     overrides.c.id,
 )
-_is_used: ColumnElement[bool] = literal_column("used_by IS NOT NULL")
-Index(
-    "ix_overrides_used_by",
-    overrides.c.used_by,
-    overrides.c.at,
-    overrides.c.id,
-    sqlite_where=_is_used,
-    postgresql_where=_is_used,
-)
-_is_to_review: ColumnElement[bool] = literal_column(
-    "kind = 'break_glass' AND used_by IS NOT NULL AND reviewed_at IS NULL"
-)
-Index(
-    "ix_overrides_to_review",
-    overrides.c.at,
-    overrides.c.id,
-    sqlite_where=_is_to_review,
-    postgresql_where=_is_to_review,
-)
+_is_used = _only("used_by IS NOT NULL")
+Index("ix_overrides_used_by", overrides.c.used_by, overrides.c.at, overrides.c.id, **_is_used)
+_is_to_review = _only("kind = 'break_glass' AND used_by IS NOT NULL AND reviewed_at IS NULL")
+Index("ix_overrides_to_review", overrides.c.at, overrides.c.id, **_is_to_review)
 
 notices = Table(
     "notices",
@@ -401,5 +342,5 @@ notices = Table(
     Column("ts", Text),
     _body(),
 )
-_is_to_tell: ColumnElement[bool] = literal_column("ts IS NULL")
-Index("ix_notices_untold", notices.c.at, notices.c.key, sqlite_where=_is_to_tell, postgresql_where=_is_to_tell)
+_is_to_tell = _only("ts IS NULL")
+Index("ix_notices_untold", notices.c.at, notices.c.key, **_is_to_tell)

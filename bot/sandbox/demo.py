@@ -36,6 +36,7 @@ environments:
   production:
     description: What customers use
     protected: true
+    approval: { quorum: 1, group: "@release-managers", expires: 30m }
 
 defaults:
   health: { path: /health, interval: 0.3, timeout: 2s, passes: 2, deadline: 15s }
@@ -54,11 +55,14 @@ roles:
   deployer:
     members: ["@deployers"]
     allow:
-      - { actions: [deploy, rollback, abort, resolve], services: "*", environments: "*" }
+      - { actions: [deploy, rollback, abort, resolve, lock, unlock, schedule], services: "*", environments: "*" }
   release-manager:
     members: ["@release-managers"]
     allow:
-      - { actions: [deploy, rollback, abort, resolve], services: "*", environments: "*" }
+      - actions: [deploy, rollback, abort, resolve, lock, unlock, schedule, approve, run_next]
+        services: "*"
+        environments: "*"
+      - { actions: [configure, override_freeze, break_glass], services: "*", environments: "*" }
 """
 _DESCRIPTIONS = {"checkout": "Takes the order", "catalog": "Knows what there is", "payments": "Takes the money"}
 

@@ -1,0 +1,437 @@
+"""What people do, and what happens to the world: one small value for each, so that a story of them can be made smaller.
+
+People see no more than Slack shows them, and click on what is there no more. What they are refused is part of the story;
+anything else than a refusal or a clear error is a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.deployment import Resolution, Wish
+from bot.domain.errors import DeploymentArchitectError
+from bot.domain.ids import EnvironmentName, ServiceName
+from bot.domain.policy.lock import LockLevel
+from bot.domain.policy.scope import EVERYTHING, Scope
+from bot.engine.orders import Order
+from unit.engine.simulation.outside import release
+from unit.engine.simulation.watch import ConfirmedFreeze, ConfirmedLock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.domain.actor import Membership
+    from bot.domain.deployment import Deployment
+    from unit.engine.simulation.replica import Replica
+    from unit.engine.simulation.world import World
+
+SCOPES = (
+    EVERYTHING,
+    Scope(environment=EnvironmentName("production")),
+    Scope(environment=EnvironmentName("staging")),
+    Scope(service=ServiceName("checkout")),
+    Scope(service=ServiceName("checkout"), environment=EnvironmentName("production")),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happens; ``gap`` seconds later the next one does."""
+
+    gap: float = 0.0
+
+    async def happen(self, world: World, number: int) -> None:
+        """Let it happen; ``number`` names the act."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Act(Step):
+    """Something that a person does by way of a replica; nobody waits for it to come to its end."""
+
+    who: str = "Ada"
+    via: int = 0
+    times: int = 1
+
+    async def happen(self, world: World, number: int) -> None:
+        """Do it, as often as the person clicks."""
+        names = sorted(world.replicas)
+        for time in range(self.times):
+            replica = world.replicas[names[(self.via + time) % len(names)]]
+            if replica.life.alive:
+                replica.act(self._guarded(world, replica, number))
+
+    async def _guarded(self, world: World, replica: Replica, number: int) -> None:
+        said = f"{self.who} ({replica.name}): {self.words}"
+        try:
+            member = replace(world.outside.people.door(self.who))
+            world.tell(said)
+            result = await self.do(world, replica, member, number)
+            world.tell(f"  {said} → {_short(result)}")
+        except DeploymentArchitectError as refusal:
+            world.tell(f"  {said} → {type(refusal).__name__}: {refusal.message}")
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            world.fail(f"{said} → a person would see a traceback: {error!r}", error)
+
+    @property
+    def words(self) -> str:
+        """The act in a line."""
+        facts = {name: value for name, value in vars(self).items() if name not in {"gap", "who", "via", "times"}}
+        return " ".join([type(self).__name__.lower(), *(f"{name}={value}" for name, value in facts.items())])
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        """The act itself."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Deploy(Act):
+    """Ask for a deployment."""
+
+    service: str = "checkout"
+    version: str = "v1"
+    environment: str = "production"
+    at: float | None = None
+    """Seconds from now."""
+    good_for: float = 600.0
+    waits: bool = False
+    force: bool = True
+
+    def order(self, world: World, member: Membership, number: int) -> Order:
+        """What they order. The same act twice has the same origin."""
+        at = world.now() + timedelta(seconds=self.at) if self.at is not None else None
+        return Order(
+            service=self.service,
+            version=self.version,
+            environment=self.environment,
+            requester=member,
+            origin=f"act:{number}",
+            reason="it is needed",
+            wish=Wish(at=at, expires=at + timedelta(seconds=self.good_for)) if at else None,
+            waits=self.waits,
+            force=self.force,
+        )
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Deployment:
+        return await replica.engine.requests.deploy(self.order(world, member, number))
+
+
+@dataclass(frozen=True)
+class Glass(Deploy):
+    """Break the glass."""
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Deployment:
+        return await replica.engine.overriding.break_glass(self.order(world, member, number), confirm=self.service)
+
+
+@dataclass(frozen=True)
+class AskOverride(Deploy):
+    """Ask that a deployment may pass a freeze."""
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        return await replica.engine.overriding.ask(self.order(world, member, number))
+
+
+@dataclass(frozen=True)
+class Agree(Act):
+    """Agree to the last exception that somebody asked for."""
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        asked = [one for one in await world.store.notices.untold(limit=500) if "override" in one.facts]
+        if not asked:
+            return None
+        return await replica.engine.overriding.agree(asked[-1].facts["override"], requester=member)
+
+
+@dataclass(frozen=True)
+class About(Act):
+    """Something about one of the last deployments."""
+
+    back: int = 0
+    """0 is about the newest."""
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        found = [*await world.store.deployments.history(ServiceName("checkout"), None, limit=6)]
+        found += await world.store.deployments.history(ServiceName("search"), None, limit=6)
+        found.sort(key=lambda one: -one.number)
+        if self.back >= len(found):
+            return None
+        return await self.about(world, replica, member, found[self.back])
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        """The act itself."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Approve(About):
+    """Click on *Approve*, of the card as it is or of one that was drawn long ago."""
+
+    stale: bool = False
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        subject = "0123456789abcdef" if self.stale else replica.engine.gatekeeper.subject_of(one).hash[:16]
+        return await replica.engine.approvals.approve(one.id, requester=member, subject=subject)
+
+
+@dataclass(frozen=True)
+class Reject(About):
+    """Say no."""
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        return await replica.engine.approvals.reject(one.id, requester=member, reason="not today")
+
+
+@dataclass(frozen=True)
+class Abort(About):
+    """Stop it."""
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        return await replica.engine.requests.abort(one.id, requester=member)
+
+
+@dataclass(frozen=True)
+class Start(About):
+    """Let a held one try again."""
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        return await replica.engine.admission.start(one.id, requester=member)
+
+
+@dataclass(frozen=True)
+class RunNext(About):
+    """Let it go first."""
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        return await replica.engine.queueing.run_next(one.id, requester=member, reason="it is urgent")
+
+
+@dataclass(frozen=True)
+class RollBack(About):
+    """Take it back."""
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        return await replica.engine.requests.roll_back(one.id, requester=member, origin=f"back:{one.id}:{one.version}")
+
+
+@dataclass(frozen=True)
+class Resolve(About):
+    """Decide about one that needs attention."""
+
+    how: Resolution = Resolution.RETRY
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        return await replica.engine.requests.resolve(one.id, self.how, requester=member)
+
+
+@dataclass(frozen=True)
+class Move(About):
+    """Give it another time."""
+
+    at: float = 60.0
+
+    async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
+        at = world.now() + timedelta(seconds=self.at)
+        return await replica.engine.scheduling.move(one.id, at=at, requester=member)
+
+
+@dataclass(frozen=True)
+class Lock(Act):
+    """Put a lock."""
+
+    scope: Scope = EVERYTHING
+    hard: bool = False
+    warn: bool = False
+    lasts: float | None = None
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        level = LockLevel.WARN if self.warn else LockLevel.BLOCK
+        until = world.now() + timedelta(seconds=self.lasts) if self.lasts else None
+        lock = await replica.engine.locking.lock(
+            scope=self.scope, requester=member, reason="we look into it", until=until, level=level, hard=self.hard
+        )
+        world.watch.locks.append(ConfirmedLock(lock, world.loop.time()))
+        return lock
+
+
+@dataclass(frozen=True)
+class Unlock(Act):
+    """Take locks away."""
+
+    scope: Scope = EVERYTHING
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        # From now on it may be gone already; whatever comes of it, it cannot be counted on.
+        for one in world.watch.locks:
+            one.lifted = one.lifted or one.lock.scope == self.scope
+        return await replica.engine.locking.unlock(scope=self.scope, requester=member)
+
+
+@dataclass(frozen=True)
+class TakeOver(Act):
+    """Make the oldest lock one's own."""
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        locks = await world.store.locks.current(at=world.now())
+        if not locks:
+            return None
+        for one in world.watch.locks:
+            one.lifted = one.lifted or one.lock.id == locks[0].id
+        taken = await replica.engine.locking.take_over(locks[0].id, requester=member, reason="we need it now")
+        world.watch.locks.append(ConfirmedLock(taken, world.loop.time()))
+        return taken
+
+
+@dataclass(frozen=True)
+class Freeze(Act):
+    """Stop the line."""
+
+    scope: Scope = EVERYTHING
+    lasts: float | None = None
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        until = world.now() + timedelta(seconds=self.lasts) if self.lasts else None
+        frozen = await replica.engine.freezing.freeze(scope=self.scope, requester=member, reason="stop", until=until)
+        writing = frozenset(str(one.id) for one in frozen.writing)
+        lifted = not any(one.id == frozen.freeze.id for one in await world.store.freezes.current(at=world.now()))
+        world.watch.freezes.append(ConfirmedFreeze(frozen.freeze, world.loop.time(), writing, lifted))
+        return f"{frozen.freeze.sentence}, on their way: {[one.number for one in frozen.writing]}"
+
+
+@dataclass(frozen=True)
+class Unfreeze(Act):
+    """Go on."""
+
+    scope: Scope = EVERYTHING
+
+    async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
+        for one in world.watch.freezes:
+            one.lifted = one.lifted or one.freeze.scope == self.scope
+        return await replica.engine.freezing.unfreeze(scope=self.scope, requester=member)
+
+
+@dataclass(frozen=True)
+class Reload(Step):
+    """The configuration is another one."""
+
+    quorum: int = 1
+
+    async def happen(self, world: World, number: int) -> None:
+        now = world.outside.catalogs.now
+        place = now.environments[EnvironmentName("production")]
+        world.outside.configure(
+            quorum=self.quorum,
+            queue=place.queue,
+            shared_lock=place.shared_lock,
+            freeze_running=place.freeze_running,
+        )
+        world.tell(f"the configuration is {world.outside.catalogs.now.revision}, quorum {self.quorum}")
+        for replica in world.replicas.values():
+            if replica.life.alive:
+                replica.act(_quietly(world, replica.engine.admission.wake_all))
+
+
+@dataclass(frozen=True)
+class Outsider(Step):
+    """Somebody changes a target past the bot, or an artifact goes, or comes back."""
+
+    service: str = "checkout"
+    environment: str = "production"
+    version: str = "v0"
+    loses: bool = False
+
+    async def happen(self, world: World, number: int) -> None:
+        it = release(self.service, self.version)
+        if self.loses:
+            world.outside.lost ^= {it.artifact.digest}
+            world.tell(f"artifacts that are gone: {sorted(world.outside.lost)}")
+        else:
+            place = world.outside.places[ServiceName(self.service), EnvironmentName(self.environment)]
+            place.change_outside(it)
+            world.tell(f"somebody changes {place.name} to {self.version} past the bot")
+
+
+@dataclass(frozen=True)
+class Person(Step):
+    """Who somebody is cannot be told, or they are gone; or all is as it was."""
+
+    who: str = "Grace"
+    how: str = "unknown"
+
+    async def happen(self, world: World, number: int) -> None:
+        people = world.outside.people
+        people.unknown.discard(self.who)
+        people.gone.discard(self.who)
+        {"unknown": people.unknown, "gone": people.gone, "back": set[str]()}[self.how].add(self.who)
+        world.watch.remember()
+        world.tell(f"{self.who} is {self.how}")
+
+
+@dataclass(frozen=True)
+class Turn(Step):
+    """The weather turns."""
+
+    weather: str = "fair"
+    share: float = 0.3
+
+    async def happen(self, world: World, number: int) -> None:
+        for name in ("slow", "failing", "lost", "silent", "refusing"):
+            setattr(world.weather, name, self.share if self.weather == name else 0.0)
+        world.weather.dark = self.weather == "dark"
+        world.tell(f"the weather is {self.weather} ({self.share})")
+
+
+@dataclass(frozen=True)
+class Jump(Step):
+    """Much time passes at once."""
+
+    minutes: float = 31.0
+
+    async def happen(self, world: World, number: int) -> None:
+        await world.jump(timedelta(minutes=self.minutes))
+
+
+@dataclass(frozen=True)
+class Die(Step):
+    """A replica dies at the so-manieth place of that name."""
+
+    via: int = 0
+    at: str = ""
+    after: int = 0
+
+    async def happen(self, world: World, number: int) -> None:
+        replica = world.replicas[sorted(world.replicas)[self.via % len(world.replicas)]]
+        world.tell(f"{replica.name} will die at {self.at or 'any place'}, the {self.after}th")
+        replica.life.dies(at=self.at, after=self.after)
+
+
+@dataclass(frozen=True)
+class Restart(Step):
+    """A replica is started anew; one that lives dies first, or is asked to stop."""
+
+    via: int = 0
+    gently: bool = False
+
+    async def happen(self, world: World, number: int) -> None:
+        replica = world.replicas[sorted(world.replicas)[self.via % len(world.replicas)]]
+        if self.gently and replica.life.alive:
+            await replica.stop()
+        world.tell(f"{replica.name} starts")
+        await replica.start()
+
+
+async def _quietly(world: World, work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except DeploymentArchitectError as error:
+        world.tell(f"  {error.message}")
+
+
+def _short(result: Any) -> str:
+    number = getattr(result, "number", None)
+    return f"#{number}, {result.phase.words}" if number else str(result)[:150]

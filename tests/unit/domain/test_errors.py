@@ -7,7 +7,8 @@ import pickle
 import pytest
 
 from bot.domain import errors
-from bot.domain.errors import BadCommand, DeploymentArchitectError, ProviderError
+from bot.domain.errors import BadCommand, Blocked, DeploymentArchitectError, ProviderError
+from bot.domain.policy.gates import GateResult, Verdict
 
 
 def tree(kind: type[DeploymentArchitectError]) -> list[type[DeploymentArchitectError]]:
@@ -22,6 +23,9 @@ def one(kind: type[DeploymentArchitectError]) -> DeploymentArchitectError:
         return kind("It is away.", provider="local")  # type: ignore[call-arg]
     if issubclass(kind, BadCommand):
         return kind("What?", token="x", suggestions=["y"], hint="Say y.")
+    if issubclass(kind, Blocked):
+        closed = GateResult(name="freeze", verdict=Verdict.BLOCK, sentence="It is frozen.")
+        return kind("It is frozen.", gates=[closed], hint="Wait.")
     return kind("No.")
 
 

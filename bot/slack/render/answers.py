@@ -12,7 +12,7 @@ from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.gates import Verdict, stopping
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
-from bot.slack.render import controls
+from bot.slack.render import controls, limits
 from bot.slack.render.buttons import abort_one
 from bot.slack.render.deployment import SYMBOLS, phase_words, release_words, root
 from bot.slack.render.gates import gate_line, lock_line
@@ -214,7 +214,7 @@ def schedule(rows: Sequence[tuple[Schedule, Deployment]]) -> Message:
     """What waits for its time, the next first, each with the button that cancels it."""
     ordered = sorted(rows, key=lambda row: row[0].at)
     content: list[Block] = [b.header("Scheduled")]
-    for entry, deployment in ordered[:SHOWN]:
+    for entry, deployment in ordered[: limits.WITH_BUTTON]:
         line = (
             f"○ *{instant(entry.at)}* #{deployment.number} {_short(deployment)}\n"
             f"expires {instant(entry.expires)} if it has not begun"
@@ -222,8 +222,8 @@ def schedule(rows: Sequence[tuple[Schedule, Deployment]]) -> Message:
         if deployment.phase is not Phase.SCHEDULED:
             line += f" · {SYMBOLS[deployment.phase]} {phase_words(deployment.phase)} now"
         content.append(b.section(line, abort_one(deployment) if deployment.phase in WAITING else None))
-    if len(ordered) > SHOWN:
-        content.append(b.context(f"… and {len(ordered) - SHOWN} more."))
+    if hidden := len(ordered) - len(ordered[: limits.WITH_BUTTON]):
+        content.append(b.context(f"… and {hidden} more. Name a service or an environment to see fewer."))
     if not ordered:
         content.append(b.section("○ *Nothing* waits for its time."))
     else:

@@ -31,11 +31,11 @@ def ask(view: DeploymentView, viewer_id: str) -> Message:
     title = f"{plain(deployment.service, 60)} to {plain(deployment.environment, 60)}"
     key = f"{KEY}.{viewer_id}"
     if deployment.phase is not Phase.AWAITING_APPROVAL:
-        line = f"{_outcome(view)}\n{status(view)}"
-        content: list[Block] = [b.header(f"Approval: {title}"), b.section(f"#{deployment.number} {line}")]
+        line = f"{_outcome(view)}\n{release_words(deployment)} · {status(view)}"
+        content: list[Block] = [b.header(f"Approval: {title}"), b.section(line)]
         text = f"Your approval is not needed any more. {spoken(view)}"
         return compose(text, [*content, _identity(view)], metadata(view, key))
-    content = [b.header(f"Approval: {title}"), b.fields(facts(view)), *surroundings(view)]
+    content = [b.header(f"Approval: {title}"), b.fields(facts(view)), b.section(status(view)), *surroundings(view)]
     approval = view.approval
     said = approval is not None and any(actor.id == viewer_id for actor in approval.tally.by)
     if said:

@@ -100,11 +100,13 @@ def root(view: DeploymentView) -> Message:
 def surroundings(view: DeploymentView) -> list[Block]:
     """What would change, what warns or stops, and how it usually goes; once it began, what still counts of it."""
     content: list[Block] = []
+    deployment = view.deployment
     if changes := _changes(view):
         content.append(b.section(changes))
     if lines := standing(view):
-        content.append(b.section("\n".join(lines)))
-    if view.forecast and view.deployment.phase in WAITING:
+        title = ["*Before it begins*"] if deployment.phase in WAITING else []
+        content.append(b.section("\n".join([*title, *lines])))
+    if view.forecast and deployment.phase in WAITING:
         content.append(b.context(experience(view.forecast)))
     return content
 
@@ -252,9 +254,9 @@ def _facts(view: DeploymentView) -> list[str]:
     version = escape(deployment.release.version, 80)
     match deployment.phase:
         case Phase.AWAITING_APPROVAL if view.approval:
-            return [missing(view.approval), f"expires {instant(view.approval.expires_at)}"]
+            return [f"{missing(view.approval)} · expires {instant(view.approval.expires_at)}"]
         case Phase.HELD if deployment.hold:
-            return [" · ".join([*hold_parts(deployment.hold), f"since {instant(deployment.since)}"])]
+            return [" · ".join(hold_parts(deployment.hold, view.blocking))]
         case Phase.SCHEDULED:
             return [" · ".join(schedule_parts(view)), note]
         case Phase.QUEUED if view.queue:
@@ -270,7 +272,8 @@ def _facts(view: DeploymentView) -> list[str]:
             return [_rollback(view), note]
         case Phase.ABORTED | Phase.REJECTED:
             by = deployment.timeline[-1].actor
-            return [f"by {name(by)}" if by.kind is ActorKind.PERSON else "", note]
+            told = by.kind is not ActorKind.PERSON or deployment.note.startswith(by.name)
+            return ["" if told else f"by {name(by)}", note]
         case _:
             return [note]
 

@@ -17,7 +17,7 @@ from bot.domain.policy.override import OverrideKind
 from bot.slack.render.text import clause, escape, group_name, inner, instant, listed, name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from bot.domain.deployment import Hold
@@ -75,17 +75,27 @@ def ends(gate: str, until: datetime | None) -> str:
 
 
 def lock_line(lock: StickyLock) -> str:
+    """A lock with its symbol; where it is stands first."""
+    symbol = "✗" if lock.level is LockLevel.BLOCK else "!"
+    return f"{symbol} *{_scope(lock.scope)}* – {lock_words(lock, where=False)}"
+
+
+def lock_words(lock: StickyLock, *, where: bool = True) -> str:
     """Who locked what, why, since when and until when."""
-    block = lock.level is LockLevel.BLOCK
+    verb = "locked" if lock.level is LockLevel.BLOCK else "marked"
     who = "the bot" if lock.automatic else name(lock.owner)
     what = "" if lock.change_type is ChangeType.ANY else f" against {lock.change_type.value} changes"
-    line = (
-        f"{'✗' if block else '!'} *{_scope(lock.scope)}* – {'Locked' if block else 'Marked'}{what} by {who}: "
-        f"{clause(lock.reason) or 'no reason given'} · since {instant(lock.at)} · {ends('lock', lock.until)}"
-    )
+    said = f"{_scope(lock.scope)} {verb}" if where else verb.capitalize()
+    parts = [
+        f"{said}{what} by {who}: {clause(lock.reason) or 'no reason given'}",
+        f"since {instant(lock.at)}",
+        ends("lock", lock.until),
+    ]
     if lock.hard and not lock.automatic:
-        line += " · holds its owner too"
-    return line + (f" · incident {escape(lock.incident, 80)}" if lock.incident else "")
+        parts.append("holds its owner too")
+    if lock.incident:
+        parts.append(f"incident {escape(lock.incident, 80)}")
+    return " · ".join(parts)
 
 
 def freeze_line(freeze: Freeze) -> str:
@@ -145,14 +155,24 @@ def void_line(view: DeploymentView) -> str:
     approval = view.approval
     if approval is None or not approval.void or view.deployment.phase not in WAITING or approval.tally.approved:
         return ""
-    return f"! *Does not count* – {clause(approval.void)}. It must be approved as it is now."
+    return f"! *Does not count* – {void_words(approval)}. It must be approved as it is now."
 
 
-def hold_parts(hold: Hold) -> list[str]:
-    """Why it is held, until when, and what makes it go on."""
-    parts = [f"{gate_title(hold.gate)}: {clause(hold.sentence, 500)}"]
-    if hold.until:
-        parts.append(ends(hold.gate, hold.until))
+def void_words(approval: ApprovalView) -> str:
+    """Why what was said before does not count, without what is missing now: that is told beside it."""
+    if approval.void == approval.tally.sentence:
+        return "what was said before was about something else"
+    return clause(approval.void)
+
+
+def hold_parts(hold: Hold, locks: Sequence[StickyLock] = ()) -> list[str]:
+    """Why it is held, until when, and what makes it go on. Of one lock it also tells since when."""
+    if len(locks) == 1:
+        parts = [lock_words(locks[0])]
+    else:
+        parts = [f"{gate_title(hold.gate)}: {clause(hold.sentence, 500)}"]
+        if hold.until:
+            parts.append(ends(hold.gate, hold.until))
     parts.append("goes on by itself" if hold.resumes else "somebody must press *Start*")
     return parts
 
@@ -186,7 +206,8 @@ def standing(view: DeploymentView) -> list[str]:
         lines.append(void_line(view))
         if view.deployment.phase is not Phase.AWAITING_APPROVAL:  # then the status line tells it
             lines.append(approval_line(view))
-        lines += [lock_line(lock) for lock in view.blocking[:_LOCKS]]
+        if len(view.blocking) > 1:  # of a single one the status line tells it all
+            lines += [lock_line(lock) for lock in view.blocking[:_LOCKS]]
         if view.forecast:
             hold = view.deployment.hold  # told by the status line already
             held = hold.gate if hold and view.deployment.phase is Phase.HELD else None

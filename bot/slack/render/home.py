@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.domain.actor import Actor
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement
+    from bot.domain.rollout import Plan
     from bot.domain.view import DeploymentView, Overview
 
     Block = b.Block
@@ -152,7 +153,7 @@ def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
         )
     ]
     if deployment.phase is Phase.AWAITING_APPROVAL and deployment.plan:
-        card.append(b.context(" · ".join([_digest(deployment), *change_lines(deployment.plan, most=2)])))
+        card.append(b.context(_planned(deployment, deployment.plan)))
     marks = [*(override_line(override) for override in view.overrides), void_line(view)]
     card += [b.context(line) for line in marks if line][:3]
     if deployment.request:
@@ -162,8 +163,10 @@ def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
     return card
 
 
-def _digest(deployment: Deployment) -> str:
-    return escape(deployment.release.short_digest, 20)
+def _planned(deployment: Deployment, plan: Plan) -> str:
+    """What exactly is to be approved, and what it would change."""
+    lines = [line.removeprefix("• ") for line in change_lines(plan, most=2)]
+    return " · ".join([escape(deployment.release.short_digest, 20), *lines])
 
 
 def _places(placements: Sequence[Placement]) -> list[tuple[int, Block]]:

@@ -19,6 +19,8 @@ BLOCKS = 50
 VIEW_BLOCKS = 100
 MESSAGE = 10_000
 """Characters of all blocks as JSON. Slack says `msg_blocks_too_long` from about 13,200."""
+WITH_BUTTON = 8
+"""Lines with a button and its dialog that one message can hold, however long they are."""
 TEXT = 3_000
 """Of the top-level text. Slack takes 40,000, but it is read aloud and shown in notifications."""
 HEADER = 150

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.notice import NoticeKind
+from bot.domain.policy.scope import scope_of
 from bot.slack.names import COMMAND, ActionId, ButtonValue, IdValue
 from bot.slack.render import blocks as b
 from bot.slack.render import controls
 from bot.slack.render.message import Message, compose
-from bot.slack.render.text import escape, name_plain, plain, sentence
+from bot.slack.render.text import escape, instant, listed, name_plain, plain, sentence
 
 if TYPE_CHECKING:
     from bot.domain.notice import Notice
@@ -42,13 +44,15 @@ def notice(told: Notice) -> Message:
     """What happened, and the buttons that fit."""
     symbol, title = _TITLES[told.kind]
     what = sentence(escape(told.sentence, 1_500)) or "It has happened."
+    what = f"{what} {_until(told)}".strip()
     mark = "?" if symbol == "?" and not title.startswith(("Somebody", "Override")) else ""
     lines = [f"{symbol} *{title}{mark}*", what]
     if advice := _NEXT.get(told.kind):
         lines.append(f"→ {advice}")
     content: list[Block] = [b.section("\n".join(lines))]
     if told.kind is NoticeKind.UNFROZEN and (held := told.facts.get("held", "").strip()):
-        numbers = ", ".join(f"#{escape(number.strip().lstrip('#'), 20)}" for number in held.split(",")[:20])
+        found = held.replace(",", " ").replace("#", " ").split()
+        numbers = listed([f"#{escape(number, 20)}" for number in found], most=20)
         content.append(b.section(f"‖ *Held meanwhile*: {numbers}. Start what is still wanted in its message."))
     if row := _row(told):
         content.append(b.actions(row))
@@ -58,7 +62,7 @@ def notice(told: Notice) -> Message:
 
 def _row(told: Notice) -> list[dict[str, Any]]:
     lock, freeze, override = (_id(told, fact) for fact in ("lock", "freeze", "override"))
-    place = told.facts.get("scope") or told.facts.get("place") or "it"
+    place = _place(told)
     about = told.deployment or ""
     match told.kind:
         case NoticeKind.LOCK_NAG | NoticeKind.LOCK_ASKED if lock:
@@ -98,6 +102,26 @@ def _start(told: Notice) -> list[dict[str, Any]]:
             ),
         )
     ]
+
+
+def _place(told: Notice) -> str:
+    """What it is about, literal: a scope in words, or what is to be deployed."""
+    if scope := told.facts.get("scope"):
+        try:
+            return scope_of(scope).words
+        except ValueError:
+            return scope
+    version, service, environment = (told.facts.get(fact, "") for fact in ("version", "service", "environment"))
+    return f"{service} {version} to {environment}" if service and environment else "it"
+
+
+def _until(told: Notice) -> str:
+    """When what it tells of ends, if that is known."""
+    try:
+        until = datetime.fromisoformat(told.facts.get("until", ""))
+    except ValueError:
+        return ""
+    return "" if until.tzinfo is None else f"Until {instant(until)}."
 
 
 def _id(told: Notice, fact: str) -> str:

@@ -60,8 +60,10 @@ def experience(forecast: Forecast) -> str:
         parts.append(f"Usually takes {duration(forecast.usual)}")
     if forecast.counted and forecast.failure_rate is not None:
         failed = min(max(round(forecast.failure_rate * forecast.counted), 0), forecast.counted)
-        many = "the last one" if forecast.counted == 1 else f"the last {forecast.counted}"
-        parts.append(f"{failed or 'none'} of {many} failed")
+        if forecast.counted == 1:
+            parts.append("the last one failed" if failed else "the last one did not fail")
+        else:
+            parts.append(f"{failed or 'none'} of the last {forecast.counted} failed")
     said = " · ".join(parts) or "There was no deployment of it here yet to reckon from"
     return said[:1].upper() + said[1:]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bot.domain.policy.override import OverrideKind
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
-from bot.slack.render import controls
+from bot.slack.render import controls, limits
 from bot.slack.render.buttons import start_one
 from bot.slack.render.gates import freeze_line, lock_line, override_line
 from bot.slack.render.message import Message, compose
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     Block = b.Block
 
-_SHOWN = 15
-"""Locks, or freezes, with a button each; of the rest it is told how many there are."""
 _LISTED = 10
+_SHOWN = limits.WITH_BUTTON
 
 
 def locked(lock: StickyLock) -> Message:
@@ -64,12 +63,12 @@ def locks(locks: Sequence[StickyLock], freezes: Sequence[Freeze], *, at: datetim
     held = [freeze for freeze in freezes if freeze.active(at)]
     kept_locks = [lock for lock in locks if lock.active(at)]
     content: list[Block] = [b.header("Locks and freezes")]
-    content += [b.section(freeze_line(freeze), controls.of_freeze(freeze)) for freeze in held[:_SHOWN]]
-    content += [
-        b.section(lock_line(lock), controls.unlock(lock.id, lock.scope.words, owner=lock.owner))
-        for lock in kept_locks[:_SHOWN]
+    lines = [b.section(freeze_line(freeze), controls.of_freeze(freeze)) for freeze in held]
+    lines += [
+        b.section(lock_line(lock), controls.unlock(lock.id, lock.scope.words, owner=lock.owner)) for lock in kept_locks
     ]
-    if hidden := max(0, len(held) - _SHOWN) + max(0, len(kept_locks) - _SHOWN):
+    content += lines[:_SHOWN]
+    if hidden := len(lines) - len(lines[:_SHOWN]):
         content.append(b.context(f"… and {hidden} more. {COMMAND} locks with a service or an environment shows fewer."))
     if not held and not kept_locks:
         content.append(b.section("○ *Free*: nothing is locked and nothing is frozen."))
@@ -86,7 +85,7 @@ def frozen(freeze: Freeze, writing: Sequence[Deployment], under_way: Sequence[De
         lines.append(f"! *Still changing something*: {_numbers(writing)}. What was begun before is not interrupted.")
     going = [one for one in under_way if one.id not in {other.id for other in writing}]
     if going:
-        lines.append(f"● *Under way*: {_numbers(going)}. Nothing new begins in them, as their environment says.")
+        lines.append(f"● *Under way*: {_numbers(going)}. Their environment says whether they go on, pause or end.")
     return _answer(lines, row=[controls.of_freeze(freeze)])
 
 
@@ -98,13 +97,13 @@ def unfrozen(freezes: Sequence[Freeze], held: Sequence[Deployment], *, protected
     ]
     if held:
         content.append(b.section(f"‖ *Held meanwhile*: {count(len(held), 'deployment')}. Start what is still wanted."))
-    for deployment in held[:_LISTED]:
+    for deployment in held[:_SHOWN]:
         line = f"#{deployment.number} {_what(deployment)} by {name(deployment.requester)}"
         resumes = deployment.hold is not None and deployment.hold.resumes
         beside = None if resumes else start_one(deployment, protected=protected)
         content.append(b.section(line + (" · goes on by itself" if resumes else ""), beside))
-    if len(held) > _LISTED:
-        content.append(b.context(f"… and {len(held) - _LISTED} more. {COMMAND} status shows them."))
+    if len(held) > _SHOWN:
+        content.append(b.context(f"… and {len(held) - _SHOWN} more. {COMMAND} status shows them."))
     text = f"{count(len(freezes), 'freeze')} lifted; {count(len(held), 'deployment')} held meanwhile."
     return compose(f"{text} {_numbers(held)}".strip(), content)
 

@@ -15,7 +15,7 @@ from bot.slack.render import blocks as b
 from bot.slack.render import controls
 from bot.slack.render.buttons import abort, start, votes
 from bot.slack.render.deployment import metadata, release_words
-from bot.slack.render.gates import approvers, hold_parts, missing, override_line
+from bot.slack.render.gates import approvers, hold_parts, missing, override_line, void_words
 from bot.slack.render.message import compose
 from bot.slack.render.note import Note
 from bot.slack.render.text import clause, escape, group, group_name, instant, listed, name, person, person_of
@@ -49,7 +49,9 @@ def waiting_notes(view: DeploymentView) -> Iterator[Note]:
             case Phase.SCHEDULED:
                 yield from _scheduled(view, times[phase], after)
     if view.deployment.hurried and view.deployment.phase is Phase.QUEUED:
-        why = f": {clause(view.deployment.note)}" if view.deployment.note else ""
+        note = view.deployment.note
+        # What it came into the queue with says nothing about this.
+        why = f": {clause(note)}" if note and note != timeline[-1].note else ""
         yield _note(view, "hurried", f"● *Goes next*: {_what(view)} goes before the others in the queue{why}.")
 
 
@@ -70,14 +72,13 @@ def _approval(view: DeploymentView, times: int, after: Moment | None, *, last: b
     expires = f"expires {instant(approval.expires_at)}"
     asked = _asked(approval)
     reason = f" Why: {clause(view.deployment.reason)}." if view.deployment.reason else ""
-    line = (
-        f"○ *Approval asked*: {_what(view)}, requested by {name(view.deployment.requester)}.{reason}\n"
-        f"{asked + ', please decide. ' if asked else ''}Approval – {missing(approval)} · {expires}"
-    )
-    yield _note(view, key, line, live=True, row=votes(view))
+    lines = [f"○ *Approval asked*: {_what(view)}, requested by {name(view.deployment.requester)}.{reason}"]
+    lines += [f"{asked}, please decide."] if asked else []
+    lines.append(f"Approval – {missing(approval)} · {expires}")
+    yield _note(view, key, "\n".join(lines), live=True, row=votes(view))
     if approval.void:
         digest = hashlib.sha256(approval.void.encode("utf-8", "replace")).hexdigest()[:8]
-        line = f"! *Does not count*: {clause(approval.void)}. {_what(view)} must be approved as it is now."
+        line = f"! *Does not count*: {void_words(approval)}. {_what(view)} must be approved as it is now."
         yield _note(view, f"void.{times}.{digest}", line)
     if approval.nudged:
         still = f"! *Still waits for approval*: {_what(view)} – {missing(approval)} · {expires}"
@@ -112,12 +113,13 @@ def _asked(approval: ApprovalView) -> str:
 def _held(view: DeploymentView, times: int, moment: Moment, after: Moment | None) -> Iterator[Note]:
     deployment, key = view.deployment, f"held.{times}"
     if after is None:
-        why = " · ".join(hold_parts(deployment.hold)) if deployment.hold else clause(moment.note)
+        why = " · ".join(hold_parts(deployment.hold, view.blocking)) if deployment.hold else clause(moment.note)
         ends = deployment.hold.expires if deployment.hold else None
         expires = f" It expires {instant(ends)}." if ends else ""
         row = [*start(view), *abort(view)]
         line = f"‖ *Held*: {_what(view)}. {why}.\nNothing was changed.{expires} {_requester(view)}, for your notice."
-        more = controls.of_locks(view.blocking, None, about=deployment.id)
+        row += controls.of_lock(view.blocking[0], None, about=deployment.id) if len(view.blocking) == 1 else []
+        more = controls.of_locks(view.blocking, None, about=deployment.id) if len(view.blocking) > 1 else []
         yield _note(view, key, line, live=True, row=row, more=more)
         return
     on = after.phase in _GOES_ON

@@ -58,7 +58,7 @@ NOTES = {
     P.FAILED: "2 of 2 instances answered 500 on /health; v1.1 was put back.",
     P.ERRORED: "The target could not be reached.",
     P.ABORTED: "Asked by Ada Lovelace; v1.1 was put back.",
-    P.REJECTED: "Not before the sale is over.",
+    P.REJECTED: "Grace Hopper rejected it: Not before the sale is over.",
     P.EXPIRED: "Its time passed while it waited.",
     P.SUPERSEDED: "#43 took its place.",
     P.NEEDS_ATTENTION: "It cannot be told whether the change was made.",

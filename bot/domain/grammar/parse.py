@@ -274,12 +274,12 @@ def _read_branch(left: list[Word], verb: Verb, found: Found, vocabulary: Vocabul
         and versions.is_well_formed(word)
     )
     if not may_be_version:
-        raise _refuse_left(left, verb, found, vocabulary)
+        raise _about_left(left, verb, found, vocabulary)
     words.refuse_misspelt(word, vocabulary)
     add(found.versions, word)
 
 
-def _refuse_left(left: list[Word], verb: Verb, found: Found, vocabulary: Vocabulary) -> BadCommand:
+def _about_left(left: list[Word], verb: Verb, found: Found, vocabulary: Vocabulary) -> BadCommand:
     """The refusal of the word among those left over of which there is most to say."""
     # A misspelt name explains more than the words around it.
     word = next((word for word in left if nearest(word.text, vocabulary.names())), None)
@@ -288,7 +288,7 @@ def _refuse_left(left: list[Word], verb: Verb, found: Found, vocabulary: Vocabul
         if word.text.casefold() in times.LEADS:
             after = next((other for other in left[1:] if other.text == word.following), None)
             if after is None or word.text.casefold() != "in":
-                return times.refuse_lead(word.text, word.following)
+                return times.leads_nowhere(word.text, word.following)
             word = after
     return words.unknown(word.text, found, verb, vocabulary)
 

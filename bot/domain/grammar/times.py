@@ -85,7 +85,7 @@ def refuse_bare(word: str, verb: Verb) -> None:
     )
 
 
-def refuse_lead(lead: str, following: str | None) -> BadCommand:
+def leads_nowhere(lead: str, following: str | None) -> BadCommand:
     """The refusal of an ``at``, ``in`` or ``until`` after which no time follows."""
     better = {"in": "in 30m", "until": "until=2h"}.get(lead.casefold(), "at 18:00")
     hint = f"Write {better}, or leave it out."

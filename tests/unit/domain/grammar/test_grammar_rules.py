@@ -277,6 +277,9 @@ def test_everything_is_not_guessed_where_something_is_called_so() -> None:
     assert parse("freeze service=all reason=x", vocabulary=names) == FreezeIntent(
         scope=Scope(service=ServiceName("all")), reason="x"
     )
+    for scope in (Scope(service=ServiceName("all")), Scope(environment=EnvironmentName("everything"))):
+        named = UnfreezeIntent(scope=scope)
+        assert parse(render(named, vocabulary=names), vocabulary=names) == named
     everything = FreezeIntent(scope=EVERYTHING, reason="x")
     assert parse("freeze scope=all reason=x", vocabulary=names) == everything
     assert render(everything, vocabulary=names) == 'freeze scope=all reason="x"'

@@ -99,6 +99,12 @@ def test_what_follows_a_time_is_not_swallowed(vocabulary: Vocabulary) -> None:
         assert (intent.version, intent.at) == (version, "18:00")
 
 
+def test_a_version_that_looks_like_a_time_says_what_it_is(vocabulary: Vocabulary) -> None:
+    meant = DeployIntent(services=(CHECKOUT,), version="18:00", environment=STAGING)
+    assert render(meant) == "deploy checkout version=18:00 staging"
+    assert parse(render(meant), vocabulary=vocabulary) == meant
+
+
 def test_several_services_and_the_form_take_a_time(vocabulary: Vocabulary) -> None:
     both = DeployIntent(
         services=(CHECKOUT, CATALOG), version="v1.2", environment=STAGING, at="in 30m", expires="2h", dry_run=True

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: The right that saying each of these takes. What is not here, everybody may say.
-_NEEDED: Mapping[Verb, Action] = MappingProxyType(
+NEEDED: Mapping[Verb, Action] = MappingProxyType(
     {
         Verb.DEPLOY: Action.DEPLOY,
         Verb.ROLLBACK: Action.ROLLBACK,
         Verb.ABORT: Action.ABORT,
         Verb.APPROVE: Action.APPROVE,
         Verb.REJECT: Action.APPROVE,
+        Verb.START: Action.DEPLOY,
         Verb.SCHEDULE: Action.SCHEDULE,
         Verb.RUN_NEXT: Action.RUN_NEXT,
         Verb.LOCK: Action.LOCK,
@@ -37,10 +38,10 @@ RIGHTS: Mapping[str, Action] = MappingProxyType({action.value.replace("_", "-"):
 
 def right_of(verb: Verb) -> Action:
     """The right that ``verb`` takes; raises `BadCommand` when everybody may say it."""
-    if verb not in _NEEDED:
-        hint = f"Ask about {listing(tuple(_NEEDED), limit=20)}."
+    if verb not in NEEDED:
+        hint = f"Ask about {listing(tuple(NEEDED), limit=20)}."
         raise BadCommand(f"{verb} takes no right of its own.", token=clip(verb), hint=hint)
-    return _NEEDED[verb]
+    return NEEDED[verb]
 
 
 def find_right(word: str) -> Action | None:

@@ -117,6 +117,7 @@ SAID: list[tuple[str, Intent]] = [
     ("may resolve", MayIntent(action=Action.RESOLVE)),
     ("may freeze", MayIntent(action=Action.CONFIGURE)),
     ("may reject", MayIntent(action=Action.APPROVE)),
+    ("may start", MayIntent(action=Action.DEPLOY)),
     ("may right=lock", MayIntent(action=Action.LOCK)),
     ("may lock right=lock", MayIntent(action=Action.LOCK)),
     ("diff staging production", DiffIntent(one=STAGING, other=PRODUCTION)),

@@ -17,6 +17,7 @@ MOST = 10
 """People who are asked one by one; the others see it in the channel and on their Home tab."""
 NOWHERE = "none"
 """Stands for the ``ts`` of a message that never can be posted."""
+_DECIDED = "decided:"
 _SETTLED = "settled:"
 
 
@@ -42,11 +43,19 @@ def askable(view: DeploymentView, rows: Mapping[str, PostedMessage]) -> Sequence
     return list(found.items())
 
 
-def settled(digest: str) -> str:
-    """What is recorded of a message that shows the decision: from then on it stays as it is."""
-    return f"{_SETTLED}{digest}"[:32]
+def shows(view: DeploymentView, digest: str) -> str:
+    """What is recorded of a message with that content. It follows all that changes while it asks, then tells what was
+    decided, and at last what came of it.
+    """
+    if is_open(view):
+        return digest
+    return f"{_SETTLED if view.deployment.phase.final else _DECIDED}{digest}"[:32]
 
 
-def is_settled(row: PostedMessage) -> bool:
-    """Whether the message shows a decision that is the last one."""
-    return row.digest.startswith(_SETTLED)
+def is_true(row: PostedMessage, view: DeploymentView, digest: str) -> bool:
+    """Whether the message shows what it is to show."""
+    if row.ts == NOWHERE or row.digest.startswith(_SETTLED):
+        return True
+    if row.digest.startswith(_DECIDED) and not is_open(view):
+        return not view.deployment.phase.final
+    return row.digest == digest

@@ -69,8 +69,8 @@ class Slot:
     edits: int = 0
     shown_at: float = -1e9
     shown: tuple[Phase, bool] | None = None
-    asked_at: dict[str, float] = field(default_factory=dict)
-    """When the direct messages were shown last, by key; on the publisher's clock."""
+    beside: dict[str, float] = field(default_factory=dict)
+    """When other messages than the root were shown last, by key; on the publisher's clock."""
     absent: set[str] = field(default_factory=set)
     """Keys that were tried and are certainly not there: no need to look for them."""
     lost: dict[str, float] = field(default_factory=dict)

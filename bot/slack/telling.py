@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.lifecycle import Phase
 from bot.ports.messages import PostedMessage
-from bot.slack.asking import NOWHERE, askable, is_open, is_settled, settled
+from bot.slack.asking import NOWHERE, askable, is_open, is_true, shows
 from bot.slack.calls import BadContent, CallFailed, Gone, Lost, Refused, Whereabouts
 from bot.slack.names import ROOT_KEY
 from bot.slack.render.approval import ask
@@ -92,9 +92,9 @@ class Teller:
         await self.messages.told(slot.id, view.deployment.view)
         return True
 
-    def spacing(self, edits: int) -> float:
-        """Seconds before the next edit of a message that was edited so often."""
-        return self._pacing.spacing(edits)
+    def calm_gate(self, slot: Slot, key: str) -> Gate:
+        """When another message of a slot than its root may be edited again."""
+        return Gate(Urgency.NOTE, slot.beside.get(key, -1e9) + self._pacing.first_spacing)
 
     def edit_gate(self, slot: Slot, urgency: Urgency) -> Gate:
         """When the message of a slot may be edited again, as far as that message is concerned."""
@@ -235,25 +235,34 @@ class _Telling:
         return place
 
     async def _note(self, note: Note, root_at: Place) -> None:
+        row = self._rows.get(note.key)
+        if note.settled and (row is None or (row.ts is None and not await self._find(row, root_at.ts))):
+            return
         place = await self._post(
             note.key, root_at.channel, note.message, Urgency.NOTE, thread=root_at.ts, loud=note.broadcast
         )
+        if place is not None and note.live and not await self._beside(note.key, note.message, urgent=note.settled):
+            await self._record(note.key, place, note.message.digest)
         if place is not None and note.file is not None:
             await self._file(f"{note.key}.file", note.file, root_at)
 
     async def _ask(self, key: str, person: str) -> None:
-        """The direct message to somebody who may approve: posted once, edited while that is open and once when it is
-        decided. One that cannot be posted is left out; the note in the thread mentions those who are asked.
+        """The direct message to somebody who may approve: posted once, edited while it asks, when it is decided and
+        when it is over. One that cannot be posted is left out; the note in the thread mentions those who are asked.
         """
-        message = ask(self._view, person)
-        message = replace(message, metadata=metadata(self._view, key))
+        message = replace(ask(self._view, person), metadata=metadata(self._view, key))
         row = self._rows.get(key)
         try:
             if row is not None and row.ts is None and (ts := await self._find(row, None)):
                 await self._record(key, Place(row.channel, ts), "")
                 row = self._rows[key]
             if row is not None and row.ts is not None:
-                await self._keep_asking(row, message)
+                if is_true(row, self._view, message.digest):
+                    return
+                settled = not is_open(self._view)
+                recorded = shows(self._view, message.digest)
+                if not await self._beside(key, message, urgent=settled, recorded=recorded):
+                    await self._record(key, Place(row.channel, NOWHERE), NOWHERE)
             elif is_open(self._view):
                 await self._ask_first(key, person, message)
         except (Gone, Refused, BadContent) as refusal:
@@ -274,25 +283,30 @@ class _Telling:
         except CallFailed as failure:
             self._failed(key, failure)
             raise
-        slot.asked_at[key] = self._t.now()
+        slot.beside[key] = self._t.now()
         await self._record(key, place, message.digest)
 
-    async def _keep_asking(self, row: PostedMessage, message: Message) -> None:
-        if row.ts == NOWHERE or row.digest == message.digest or is_settled(row):
-            return
-        assert row.ts is not None
-        slot, still_open = self._slot, is_open(self._view)
-        spacing = self._t.spacing(0) if still_open else 0.0
-        gate = Gate(Urgency.NOTE if still_open else Urgency.PHASE, slot.asked_at.get(row.key, -1e9) + spacing)
+    async def _beside(self, key: str, message: Message, *, urgent: bool, recorded: str | None = None) -> bool:
+        """Make another message than the root true, now or later; False when it is gone or Slack does not want it."""
+        row, slot = self._rows[key], self._slot
+        if row.ts is None or row.digest == message.digest:
+            return True
+        gate = Gate(Urgency.PHASE, 0.0) if urgent else self._t.calm_gate(slot, key)
         if not self._t.flushing and (gate.not_before > self._t.now() or self._t.budget.edit(urgent=gate.urgent) > 0):
             slot.gates.append(gate)
-            return
+            return True
         if not self._t.holds():
             raise NotHolder
-        await self._t.calls.edit(row.channel, row.ts, message)
-        slot.asked_at[row.key] = self._t.now()
-        digest = message.digest if still_open else settled(message.digest)
-        await self._record(row.key, Place(row.channel, row.ts), digest)
+        try:
+            await self._t.calls.edit(row.channel, row.ts, message)
+        except (Gone, Refused, BadContent) as refusal:
+            if isinstance(refusal, Refused) and refusal.until_mended:
+                raise
+            log.warning("#%s: %s stays as it is: %s", self._view.deployment.number, key, refusal)
+            return False
+        slot.beside[key] = self._t.now()
+        await self._record(key, Place(row.channel, row.ts), recorded or message.digest)
+        return True
 
     async def _file(self, key: str, file: NoteFile, root_at: Place) -> None:
         row = self._rows.get(key)

@@ -83,11 +83,11 @@ def lock_line(lock: StickyLock) -> str:
 def lock_words(lock: StickyLock, *, where: bool = True) -> str:
     """Who locked what, why, since when and until when."""
     verb = "locked" if lock.level is LockLevel.BLOCK else "marked"
-    who = "the bot" if lock.automatic else name(lock.owner)
+    who = ("after a rollback by " if lock.automatic else "by ") + name(lock.owner)
     what = "" if lock.change_type is ChangeType.ANY else f" against {lock.change_type.value} changes"
     said = f"{_scope(lock.scope)} {verb}" if where else verb.capitalize()
     parts = [
-        f"{said}{what} by {who}: {clause(lock.reason) or 'no reason given'}",
+        f"{said}{what} {who}: {clause(lock.reason) or 'no reason given'}",
         f"since {instant(lock.at)}",
         ends("lock", lock.until),
     ]

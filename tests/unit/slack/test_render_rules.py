@@ -27,6 +27,7 @@ from slack_scenes import (
 )  # fmt: skip
 
 from bot.domain import dora
+from bot.domain.actor import BOT
 from bot.domain.errors import Blocked
 from bot.domain.history import Placement
 from bot.domain.ids import DeploymentId, EnvironmentName, ServiceName
@@ -125,6 +126,9 @@ def test_what_cannot_be_told_cannot_be_waited_for() -> None:
 def test_the_owner_is_offered_to_unlock_and_the_bots_own_lock_has_nobody_to_ask() -> None:
     mine = answers.blocked(stopped("lock"), ORDER, locks=[lock(owner=ADA, hard=True)], viewer=ADA)
     assert labels(mine.blocks) == ["Queue behind it", "Unlock"]
+    bots = answers.blocked(stopped("lock"), ORDER, locks=[lock(owner=BOT, automatic=True)], viewer=ADA)
+    assert labels(bots.blocks) == ["Queue behind it", "Take over"]
+    assert "Locked after a rollback by Deployment Architect" in bots.text
     several = answers.blocked(stopped("lock"), ORDER, locks=[lock(), lock(id="l02")], viewer=ADA)
     assert sandbox.message_faults(several.blocks) == []
     assert labels(several.blocks).count("Take over") == 2

@@ -1,4 +1,4 @@
-"""What a metric source answers: one number, or that there is none, and why. Never a guess, and never zero for nothing."""
+"""What a metric source answers: one number, or that there is none, and why. Never a guess; nothing is not zero."""
 
 from __future__ import annotations
 

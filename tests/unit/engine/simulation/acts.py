@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bot.domain.deployment import Resolution, Wish
 from bot.domain.errors import DeploymentArchitectError
 from bot.domain.ids import EnvironmentName, ServiceName
+from bot.domain.lifecycle import ACTIVE, Phase
 from bot.domain.policy.lock import LockLevel
 from bot.domain.policy.scope import EVERYTHING, Scope
 from bot.engine.orders import Order
@@ -81,7 +82,7 @@ class Act(Step):
     @property
     def words(self) -> str:
         """The act in a line."""
-        facts = {name: value for name, value in vars(self).items() if name not in {"gap", "who", "via", "times"}}
+        facts = {name: value for name, value in vars(self).items() if name not in {"gap", "who", "via", "times"} and value is not False}
         return " ".join([type(self).__name__.lower(), *(f"{name}={value}" for name, value in facts.items())])
 
     async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
@@ -154,11 +155,16 @@ class About(Act):
 
     back: int = 0
     """0 is about the newest."""
+    blind: bool = False
+    """They do not look what it is at: an old message has old buttons."""
+
+    fit: ClassVar[frozenset[Phase]] = frozenset()
+    """Phases in which it offers this."""
 
     async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
         found = [*await world.store.deployments.history(ServiceName("checkout"), None, limit=6)]
         found += await world.store.deployments.history(ServiceName("search"), None, limit=6)
-        found.sort(key=lambda one: -one.number)
+        found.sort(key=lambda one: (one.phase not in self.fit and not self.blind, -one.number))
         if self.back >= len(found):
             return None
         return await self.about(world, replica, member, found[self.back])
@@ -172,6 +178,8 @@ class About(Act):
 class Approve(About):
     """Click on *Approve*, of the card as it is or of one that was drawn long ago."""
 
+    fit: ClassVar[frozenset[Phase]] = frozenset({Phase.AWAITING_APPROVAL})
+
     stale: bool = False
 
     async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
@@ -183,6 +191,8 @@ class Approve(About):
 class Reject(About):
     """Say no."""
 
+    fit: ClassVar[frozenset[Phase]] = frozenset({Phase.AWAITING_APPROVAL})
+
     async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
         return await replica.engine.approvals.reject(one.id, requester=member, reason="not today")
 
@@ -190,6 +200,8 @@ class Reject(About):
 @dataclass(frozen=True)
 class Abort(About):
     """Stop it."""
+
+    fit: ClassVar[frozenset[Phase]] = ACTIVE
 
     async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
         return await replica.engine.requests.abort(one.id, requester=member)
@@ -199,6 +211,8 @@ class Abort(About):
 class Start(About):
     """Let a held one try again."""
 
+    fit: ClassVar[frozenset[Phase]] = frozenset({Phase.HELD})
+
     async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
         return await replica.engine.admission.start(one.id, requester=member)
 
@@ -206,6 +220,8 @@ class Start(About):
 @dataclass(frozen=True)
 class RunNext(About):
     """Let it go first."""
+
+    fit: ClassVar[frozenset[Phase]] = frozenset({Phase.QUEUED})
 
     async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
         return await replica.engine.queueing.run_next(one.id, requester=member, reason="it is urgent")
@@ -215,6 +231,8 @@ class RunNext(About):
 class RollBack(About):
     """Take it back."""
 
+    fit: ClassVar[frozenset[Phase]] = frozenset({Phase.SUCCEEDED})
+
     async def about(self, world: World, replica: Replica, member: Membership, one: Deployment) -> Any:
         return await replica.engine.requests.roll_back(one.id, requester=member, origin=f"back:{one.id}:{one.version}")
 
@@ -222,6 +240,8 @@ class RollBack(About):
 @dataclass(frozen=True)
 class Resolve(About):
     """Decide about one that needs attention."""
+
+    fit: ClassVar[frozenset[Phase]] = frozenset({Phase.NEEDS_ATTENTION})
 
     how: Resolution = Resolution.RETRY
 
@@ -232,6 +252,8 @@ class Resolve(About):
 @dataclass(frozen=True)
 class Move(About):
     """Give it another time."""
+
+    fit: ClassVar[frozenset[Phase]] = frozenset({Phase.SCHEDULED})
 
     at: float = 60.0
 

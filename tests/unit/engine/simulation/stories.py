@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
@@ -37,42 +37,40 @@ class Story:
     freeze_running: WhileRunning = WhileRunning.CONTINUE
 
 
-_gaps = st.sampled_from([0.0, 0.0, 0.05, 0.3, 1.0, 3.0, 8.0])
+_gaps = st.sampled_from([0.0, 0.0, 0.05, 0.3, 1.0, 3.0, 8.0, 28.0])
+_breath = st.sampled_from([0.3, 1.0, 3.0])
 _who = st.sampled_from(PEOPLE)
-_common = {"gap": _gaps, "who": _who, "via": st.integers(0, 1), "times": st.sampled_from([1, 1, 1, 2])}
+_any = {"gap": _gaps, "via": st.integers(0, 1), "times": st.sampled_from([1, 1, 1, 1, 2])}
+_workers = {**_any, "who": st.sampled_from(["Ada", "Linus", "Hedy", "Grace", "Ada", "Linus", "Mallory"])}
+_operators = {**_any, "who": st.sampled_from(["Linus", "Grace", "Linus", "Grace", "Linus", "Ada"])}
+_approvers = {**_any, "who": st.sampled_from(["Grace", "Hedy", "Grace", "Hedy", "Grace", "Hedy", "Ada", "Linus"])}
 _services = st.sampled_from([SERVICES[0], SERVICES[0], SERVICES[1]]).map(str)
 _environments = st.sampled_from([ENVIRONMENTS[1], ENVIRONMENTS[1], ENVIRONMENTS[0]]).map(str)
-_versions = st.sampled_from([*VERSIONS, "v1", "v2"])
-_scopes = st.sampled_from(acts.SCOPES)
-_back = st.sampled_from([0, 0, 0, 1, 1, 2, 3])
-_lasts = st.sampled_from([None, None, None, 5.0, 120.0])
-_order = {
-    **_common,
-    "who": st.sampled_from(["Ada", "Ada", "Ada", "Linus", "Hedy", "Grace", "Mallory"]),
+_place = {
     "service": _services,
     "environment": _environments,
-    "version": _versions,
+    "version": st.sampled_from([*VERSIONS, "v1", "v2", "v1", "v2", "v1"]),
 }
-_approver = {**_common, "who": st.sampled_from(["Grace", "Hedy", "Grace", "Hedy", "Ada", "Linus"]), "back": _back}
-_about = {**_common, "back": _back}
+_scopes = st.sampled_from(acts.SCOPES)
+_which = {"back": st.sampled_from([0, 0, 0, 0, 1, 1, 2]), "blind": st.sampled_from([False, False, False, True])}
+_lasts = st.sampled_from([None, None, None, 5.0, 120.0])
+_plain = st.builds(acts.Deploy, **{**_workers, **_place, "gap": _breath})
 _deploys = st.builds(
     acts.Deploy,
-    **_order,
+    **{**_workers, **_place, "gap": _breath},
     at=st.sampled_from([None, None, None, None, 2.0, 20.0, 600.0]),
     good_for=st.sampled_from([10.0, 600.0]),
     waits=st.booleans(),
     force=st.sampled_from([True, True, False]),
 )
-_plain = st.builds(acts.Deploy, **_order)
-_approvals = st.builds(acts.Approve, **_approver, stale=st.sampled_from([False, False, False, False, True]))
-_freezes = st.builds(
-    acts.Freeze, **{**_common, "who": st.sampled_from(["Linus", "Grace", "Linus", "Ada"])}, scope=_scopes, lasts=_lasts
-)
+_approvals = st.builds(acts.Approve, **_approvers, **_which, stale=st.sampled_from([False] * 6 + [True]))
+_yes = st.builds(acts.Approve, gap=_gaps, via=st.integers(0, 1), who=st.sampled_from(["Grace", "Hedy"]))
+_freezes = st.builds(acts.Freeze, **_operators, scope=_scopes, lasts=_lasts)
 _deaths = st.builds(
     acts.Die,
     gap=_gaps,
     via=st.integers(0, 1),
-    at=st.sampled_from(["", "", "journal", "permit", "target.change", "started", "update", "leases"]),
+    at=st.sampled_from(["", "journal", "journal", "permit", "target", "target.change", "started", "update", "before"]),
     after=st.integers(0, 12),
 )
 _restarts = st.builds(acts.Restart, gap=_gaps, via=st.integers(0, 1), gently=st.booleans())
@@ -82,60 +80,62 @@ _weather = st.builds(
     weather=st.sampled_from(["fair", "slow", "failing", "lost", "silent", "refusing", "dark"]),
     share=st.sampled_from([0.2, 0.6, 1.0]),
 )
-
-_steps = st.one_of(
-    _deploys,
-    _plain,
+_single = st.one_of(
     _deploys,
     _approvals,
-    _approvals,
-    _approvals,
-    st.builds(acts.Reject, **_approver),
-    st.builds(acts.Abort, **_about),
-    st.builds(acts.Start, **_about),
-    st.builds(acts.RunNext, **_about),
-    st.builds(acts.RollBack, **_about),
-    st.builds(acts.Resolve, **_about, how=st.sampled_from(Resolution)),
-    st.builds(acts.Move, **_about, at=st.sampled_from([1.0, 30.0, 900.0])),
+    _freezes,
+    st.builds(acts.Reject, **_approvers, **_which),
+    st.builds(acts.Abort, **_workers, **_which),
+    st.builds(acts.Start, **_workers, **_which),
+    st.builds(acts.RunNext, **_workers, **_which),
+    st.builds(acts.RollBack, **_workers, **_which),
+    st.builds(acts.Resolve, **_workers, **_which, how=st.sampled_from(Resolution)),
+    st.builds(acts.Move, **_workers, **_which, at=st.sampled_from([1.0, 30.0, 900.0])),
     st.builds(
-        acts.Lock, **_common, scope=_scopes, hard=st.booleans(), warn=st.sampled_from([False, False, True]), lasts=_lasts
+        acts.Lock, **_workers, scope=_scopes, hard=st.booleans(), warn=st.sampled_from([False] * 3 + [True]), lasts=_lasts
     ),
-    st.builds(acts.Unlock, **_common, scope=_scopes),
-    st.builds(acts.TakeOver, **_common),
-    _freezes,
-    _freezes,
-    st.builds(acts.Unfreeze, **_common, scope=_scopes),
-    st.builds(acts.AskOverride, **{**_order, "who": st.sampled_from(["Linus", "Grace"])}),
-    st.builds(acts.Agree, **{**_common, "who": st.sampled_from(["Linus", "Grace"])}),
-    st.builds(acts.Glass, **{**_order, "who": st.sampled_from(["Linus", "Grace"])}),
+    st.builds(acts.Unlock, **_workers, scope=_scopes),
+    st.builds(acts.TakeOver, **_workers),
+    st.builds(acts.Unfreeze, **_operators, scope=_scopes),
+    st.builds(acts.Glass, **_operators, **_place),
     st.builds(acts.Reload, gap=_gaps, quorum=st.sampled_from([1, 1, 2])),
-    st.builds(
-        acts.Outsider,
-        gap=_gaps,
-        service=_services,
-        environment=_environments,
-        version=_versions,
-        loses=st.sampled_from([False, False, True]),
-    ),
+    st.builds(acts.Outsider, gap=_gaps, **_place, loses=st.sampled_from([False, False, True])),
     st.builds(acts.Person, gap=_gaps, who=_who, how=st.sampled_from(["unknown", "unknown", "gone", "back"])),
     _weather,
     st.builds(acts.Jump, gap=_gaps, minutes=st.sampled_from([1.0, 16.0, 31.0, 61.0, 1500.0])),
     _deaths,
-    _deaths,
     _restarts,
-    _restarts,
+)
+_override = st.builds(acts.AskOverride, **{**_operators, **_place, "gap": _breath})
+_scenes = st.one_of(
+    st.just([]),  # the simplest: what a failing story does not need becomes nothing
+    _single.map(lambda one: [one]),
+    st.tuples(_deploys, _yes).map(list),
+    st.tuples(_deploys, _yes, _yes).map(list),
+    st.tuples(_plain, _yes).map(list),
+    st.tuples(_plain, _yes, _yes, _freezes).map(list),
+    st.tuples(_plain, _deaths, _yes, _restarts).map(list),
+    st.tuples(_weather, _deploys, _yes, _freezes).map(list),
+    st.tuples(_freezes, _override, st.builds(acts.Agree, **_operators)).map(
+        lambda found: [*found, acts.Deploy(**{**_facts(found[1]), "who": "Ada", "gap": 1.0})]
+    ),
+    st.tuples(_deaths, _restarts).map(list),
 )
 
 
-def stories(*, steps: int) -> st.SearchStrategy[Story]:
-    """Stories of at most so many steps, which begin with somebody who asks for something."""
+def _facts(of: acts.Deploy) -> dict[str, Any]:
+    return {"service": of.service, "version": of.version, "environment": of.environment}
+
+
+def stories(*, scenes: int) -> st.SearchStrategy[Story]:
+    """Stories of so many scenes, of which some are empty."""
     return st.builds(
         Story,
-        steps=st.tuples(_plain, st.lists(_steps, min_size=3, max_size=steps)).map(lambda made: [made[0], *made[1]]),
+        steps=st.lists(_scenes, min_size=scenes, max_size=scenes).map(lambda made: [step for scene in made for step in scene]),
         seed=st.integers(0, 2**16),
         haste=st.sampled_from([0.0, 0.3, 0.7]),
         replicas=st.sampled_from([1, 2, 2]),
-        quorum=st.sampled_from([1, 1, 2]),
+        quorum=st.sampled_from([1, 1, 1, 2]),
         shared_lock=st.booleans(),
         queue=st.sampled_from(QueuePolicy),
         freeze_running=st.sampled_from(WhileRunning),

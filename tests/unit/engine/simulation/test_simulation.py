@@ -48,7 +48,7 @@ def tell(story: Story, template: Path) -> None:
 
 
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=_CHECKS, phases=_PHASES)
-@given(story=stories(steps=14))
+@given(story=stories(scenes=6))
 def test_whatever_happens_the_rules_hold(story: Story, template: Path) -> None:
     tell(story, template)
 
@@ -56,6 +56,6 @@ def test_whatever_happens_the_rules_hold(story: Story, template: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 @settings(max_examples=1500, deadline=None, print_blob=True, suppress_health_check=_CHECKS, phases=_PHASES)
-@given(story=stories(steps=40))
+@given(story=stories(scenes=14))
 def test_whatever_happens_for_long_the_rules_hold(story: Story, template: Path) -> None:
     tell(story, template)

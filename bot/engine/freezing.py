@@ -230,7 +230,7 @@ class Freezing:
                     sentence=f"{sentence} Your #{one.number}, {one.service} {one.release.version} to "
                     f"{one.environment}, was held by it: start it if it is still wanted.",
                     deployment=one.id,
-                    facts={"freeze": freeze.id},
+                    facts={"freeze": freeze.id, "number": str(one.number)},
                 )
             )
         await self.notices.add(

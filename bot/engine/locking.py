@@ -196,7 +196,7 @@ class Locking:
                 at=now,
                 by=me,
                 sentence=f"{sentence}: {about.strip()}" if about.strip() else f"{sentence}.",
-                facts={"lock": lock.id},
+                facts={"lock": lock.id, "scope": lock.scope.key},
             )
         )
         return lock
@@ -218,7 +218,7 @@ class Locking:
                 at=lock.at,
                 by=lock.owner,
                 sentence=f"{lock.owner.name} has taken over your lock of {lock.scope.words}: {lock.reason}",
-                facts={"lock": lock.id},
+                facts={"lock": lock.id, "scope": lock.scope.key},
             )
         )
 
@@ -237,7 +237,7 @@ class Locking:
                 at=at,
                 by=by or BOT,
                 sentence=sentence,
-                facts={"lock": lock.id},
+                facts={"lock": lock.id, "scope": lock.scope.key},
             )
         )
 
@@ -251,7 +251,7 @@ class Locking:
                 at=lock.nags_at,
                 by=BOT,
                 sentence=f"Is your lock of {lock.scope.words} still needed? ({lock.reason})",
-                facts={"lock": lock.id, "hours": str(round(KEPT_FOR / timedelta(hours=1)))},
+                facts={"lock": lock.id, "scope": lock.scope.key, "hours": str(round(KEPT_FOR / timedelta(hours=1)))},
             )
         )
 

@@ -59,13 +59,13 @@ class Queueing:
                 if first
                 else f"Only rollbacks are before #{found.number}, and they always go first."
             )
-        at = self.ledger.now()
+        at, said = self.ledger.now(), f"{reason} ({requester.actor.name})"
 
         def hurry(now: Deployment) -> Deployment:
             _in_the_queue(now)
             if now.hurried:
                 raise NothingToDo(f"#{now.number} goes before the others already.")
-            return replace(now, hurried=True, version=now.version + 1, view=now.view + 1)
+            return replace(now, hurried=True, note=said, version=now.version + 1, view=now.view + 1)
 
         hurried = await self.ledger.amend_as(
             found.id, hurry, kind="run_next", actor=requester.actor, at=at, note=reason, door=requester.door, rule=rule

@@ -77,7 +77,7 @@ async def test_an_owner_is_asked_once_and_again_only_after_they_kept_it(world: C
         await one.look()
         assert len(await world.told(NoticeKind.LOCK_NAG)) == nags
     told = (await world.told(NoticeKind.LOCK_NAG))[0]
-    assert (told.to, told.facts) == (f"user:{ADA.id}", {"lock": kept.id, "hours": "2"})
+    assert (told.to, told.facts) == (f"user:{ADA.id}", {"lock": kept.id, "scope": kept.scope.key, "hours": "2"})
     assert told.sentence == "Is your lock of checkout@production still needed? (moving)"
 
 

@@ -15,9 +15,10 @@ from bot.domain.deployment import Deployment, Moment
 from bot.domain.errors import UnknownDeployment
 from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
 from bot.domain.lifecycle import Phase
+from bot.domain.policy.approval import ApprovalRule, Tally, TallyState
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Progress
-from bot.domain.view import DeploymentView
+from bot.domain.view import ApprovalView, DeploymentView
 from bot.ports.messages import PostedMessage
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.workspace import Workspace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 P = Phase
 ADA = Actor(workspace="T0SANDBOX", id="U0ADA", name="Ada Lovelace")
+GRACE = Actor(workspace="T0SANDBOX", id="U0GRACE", name="Grace Hopper")
 FAST = Pacing(
     window=6.0, first_spacing=0.2, last_spacing=1.0, growth=0.05, phase_spacing=0.05, posts_a_second=100.0,
     post_burst=50, poll=0.1, lease=3.0, call=3.0, settle=0.1, first_retry=0.05, last_retry=0.4, last_refusal=0.5,
@@ -47,6 +49,8 @@ class Store:
     rows: dict[tuple[DeploymentId, str], PostedMessage] = field(default_factory=dict)
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     protected: bool = False
+    asked: tuple[str, ...] = ()
+    """Who may approve what waits for it."""
     crash_before_posted: Callable[[str], bool] = lambda key: False
 
     # Deployments
@@ -61,7 +65,22 @@ class Store:
 
     async def view(self, deployment_id: DeploymentId) -> DeploymentView:
         deployment = await self.get(deployment_id)
-        return DeploymentView(deployment=deployment, protected=self.protected, current=deployment.phase is P.SUCCEEDED)
+        return DeploymentView(
+            deployment=deployment,
+            protected=self.protected,
+            current=deployment.phase is P.SUCCEEDED,
+            approval=self._approval(deployment),
+        )
+
+    def _approval(self, deployment: Deployment) -> ApprovalView | None:
+        asked_at = deployment.asked_at
+        if asked_at is None:
+            return None
+        waits = deployment.phase is P.AWAITING_APPROVAL
+        state = TallyState.PENDING if waits else TallyState.APPROVED
+        tally = Tally(state=state, have=0 if waits else 1, need=1, by=() if waits else (GRACE,), sentence="x")
+        asked = self.asked if waits else ()
+        return ApprovalView(tally=tally, rule=ApprovalRule(), subject="ab" * 32, asked_at=asked_at, asked=asked)
 
     # Messages
     async def stale(self, *, limit: int) -> Sequence[DeploymentId]:
@@ -198,6 +217,11 @@ class World:
 
     def replies(self, channel: str = "C0DEPLOY") -> list[Message]:
         return [message for message in self.workspace.channels[channel].messages.values() if message.is_reply]
+
+    def direct(self, user: str) -> list[Message]:
+        """What the bot has written to somebody."""
+        found = [channel for channel in self.workspace.channels.values() if channel.im_user == user]
+        return [message for channel in found for message in channel.messages.values()]
 
     def count(self, method: str, *, ok: bool = True) -> int:
         return sum(call.status == 200 and bool(call.answer.get("ok")) is ok for call in self.workspace.calls_to(method))

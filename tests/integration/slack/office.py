@@ -1,4 +1,4 @@
-"""The whole bot in one process before a sandbox workspace: real Slack clients, store and engine; only targets are made up.
+"""The whole bot in one process before a sandbox workspace: real Slack clients, store, engine; made-up targets only.
 
 Tests act and look as people do, by the workspace's hands and eyes.
 """
@@ -251,7 +251,7 @@ class Office:
     async def until(self, look: Callable[[], T | None], what: Callable[[], str]) -> T:
         """What ``look`` finds, asked after every change of the workspace."""
         try:
-            return await self.server.workspace.wait_for(look, PATIENCE)  # type: ignore[return-value]  # it is truthy
+            return await self.server.workspace.wait_for(look, PATIENCE)  # type: ignore[arg-type]  # what comes back is truthy
         except TimeoutError:
             raise AssertionError(f"there is not {what()}") from None
 

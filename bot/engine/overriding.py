@@ -59,14 +59,16 @@ class Overriding:
     """Called when something there may pass now."""
 
     async def ask(self, order: Order) -> Override:
-        """Ask that one deployment of exactly this artifact may pass freezes and closed windows there; a second person
-        must agree within the hour. The same act again is one exception.
+        """Ask that one deployment of exactly this artifact may pass freezes and closed windows there.
+
+        Whoever may deploy there may ask; a second person, with the right to override a freeze, must agree within the
+        hour. The same act again is one exception.
 
         Raises `NotAuthorized`, and `BadCommand` for a place or a version that there is not, or without a reason.
         """
         catalog = self.catalogs.current()
         service, environment = place_of(catalog, order.service, order.environment)
-        rule = self.gatekeeper.authorise(order.requester, Action.OVERRIDE_FREEZE, service, environment)
+        rule = self.gatekeeper.authorise(order.requester, Action.DEPLOY, service, environment)
         reason = needed(
             order.reason,
             "An override needs a reason: the person who is to agree will read it.",

@@ -31,7 +31,7 @@ class Action(StrEnum):
     LOCK = "lock"
     #: Take a lock away, also somebody else's.
     UNLOCK = "unlock"
-    #: Ask that one deployment may pass a freeze or a closed window, or agree to that.
+    #: Agree that somebody else's deployment may pass a freeze or a closed window, once.
     OVERRIDE_FREEZE = "override_freeze"
     #: Pass approval, freezes and locks once, in an emergency.
     BREAK_GLASS = "break_glass"

@@ -109,9 +109,17 @@ async def test_what_is_held_is_named_to_who_asked(world: Controls) -> None:
     assert (await world.store.deployments.get(held.id)).view > held.view
 
 
+async def test_whoever_may_deploy_may_ask_but_only_with_the_right_one_agrees(world: Controls) -> None:
+    asked = await world.overriding.ask(order(ADA))
+    with pytest.raises(NotAuthorized):
+        await world.overriding.agree(asked.id, requester=member(ADA))
+    agreed = await world.overriding.agree(asked.id, requester=member(LINUS))
+    assert (agreed.by.id, agreed.seconded_by.id if agreed.seconded_by else None) == (ADA.id, LINUS.id)
+
+
 async def test_it_needs_the_right_a_reason_and_something_that_there_is(world: Controls) -> None:
     with pytest.raises(NotAuthorized):
-        await world.overriding.ask(order(ADA))
+        await world.overriding.ask(order(MARGARET))
     with pytest.raises(BadCommand, match="needs a reason"):
         await world.overriding.ask(order(reason=" "))
     with pytest.raises(UnknownService):

@@ -21,6 +21,7 @@ from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action
 from bot.domain.policy.approval import TallyState
 from bot.domain.policy.gates import Verdict, opens_at, stopping
+from bot.engine.approvals import noted_since
 from bot.engine.orders import WAITS_FOR, blocked
 from bot.engine.patience import patiently
 
@@ -271,7 +272,7 @@ class Admission:
         if asks is not None:
             if deployment.phase is Phase.AWAITING_APPROVAL:
                 return deployment
-            note = asks.sentence if deployment.asked_at else ""
+            note = noted_since(deployment) or (asks.sentence if deployment.asked_at else "")
             return await self._advance(deployment, Phase.AWAITING_APPROVAL, key=_key("approval", deployment), note=note)
         stop, now = stops[0], self.ledger.now()
         unknown = all(one.verdict is Verdict.UNKNOWN for one in stops)
@@ -327,15 +328,18 @@ class Admission:
         before = self.gatekeeper.subject_of(deployment)
         before = replace(before, catalog_revision=deployment.catalog_revision)
         revision = catalog.revision if moved else deployment.catalog_revision
-        changed = await self.ledger.amend(
-            deployment.id,
-            lambda found: (
-                replace(found.evolve(plan=plan), catalog_revision=revision, scope=scope)
-                if found.phase in WAITING
-                else found
-            ),
-        )
-        if place.approval is not None and changed.asked_at is not None:
+        asked = place.approval is not None and deployment.asked_at is not None
+        # Noted first: what is void in the books only would be found by nobody who looks at the deployment.
+        lost = await self.approvals.lost(replace(deployment, plan=plan), before) if asked else ""
+
+        def renew(found: Deployment) -> Deployment:
+            if found.phase not in WAITING:
+                return found
+            note = lost or found.note
+            return replace(found.evolve(plan=plan), catalog_revision=revision, scope=scope, note=note)
+
+        changed = await self.ledger.amend(deployment.id, renew)
+        if asked:
             await self.approvals.void(changed, before)
         return changed
 

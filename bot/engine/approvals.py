@@ -59,11 +59,27 @@ class Approvals:
             raise RequestRefused("A rejection needs a reason.", hint='Add it: reason="…".')
         return await self._vote(deployment_id, False, requester=requester, subject=subject, reason=reason)
 
+    async def lost(self, deployment: Deployment, before: Subject) -> str:
+        """Whose word about ``before`` does not count for ``deployment`` as it would be now, and why; empty if nobody's."""
+        said = [ballot for ballot in await self.ballots.of(deployment.id) if ballot.subject_hash == before.hash]
+        if not said:
+            return ""
+        names = " and ".join(dict.fromkeys(f"{ballot.actor.name}'s" for ballot in said))
+        word = "approval" if len(said) == 1 else "approvals"
+        has = "has" if len(self._changes(deployment, before)) == 1 else "have"
+        return (
+            f"{names} {word} {'does' if len(said) == 1 else 'do'} not count any more: "
+            f"{' and '.join(self._changes(deployment, before))} {has} changed."
+        )
+
     async def void(self, deployment: Deployment, before: Subject) -> None:
         """Take back what was said about ``before``, which is not what would be deployed any more."""
-        changed = ", ".join(self.gatekeeper.subject_of(deployment).changes(before)) or "the configuration"
+        changed = ", ".join(self._changes(deployment, before))
         deed = Deed(actor=BOT, at=self.ledger.now(), reason=f"Changed since: {changed}.")
         await self.ballots.void(deployment.id, deed=deed, subject_hash=before.hash)
+
+    def _changes(self, deployment: Deployment, before: Subject) -> tuple[str, ...]:
+        return self.gatekeeper.subject_of(deployment).changes(before) or ("the configuration",)
 
     async def view(self, deployment: Deployment) -> ApprovalView | None:
         """How far it has come, for people; None where nobody is or was asked."""
@@ -164,6 +180,13 @@ def _decided_at(deployment: Deployment) -> datetime | None:
 
 
 def _void_before(deployment: Deployment) -> str:
-    """Why it had to be asked again, as it was noted when it came back to be approved."""
+    """Why what was said before does not count: as it was noted since, or when it came back to be approved."""
+    if since := noted_since(deployment):
+        return since
     asked = [moment for moment in deployment.timeline if moment.phase is Phase.AWAITING_APPROVAL]
     return asked[-1].note if len(asked) > 1 else ""
+
+
+def noted_since(deployment: Deployment) -> str:
+    """What was noted about it after it had come into its phase: that a word about it does not count any more."""
+    return deployment.note if deployment.note != deployment.timeline[-1].note else ""

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from unit.engine.simulation.outside import release
+from unit.engine.simulation.watch import ConfirmedFreeze, ConfirmedLock
+
 from bot.domain.deployment import Resolution, Wish
 from bot.domain.errors import DeploymentArchitectError
 from bot.domain.ids import EnvironmentName, ServiceName
@@ -18,16 +21,15 @@ from bot.domain.lifecycle import ACTIVE, Phase
 from bot.domain.policy.lock import LockLevel
 from bot.domain.policy.scope import EVERYTHING, Scope
 from bot.engine.orders import Order
-from unit.engine.simulation.outside import release
-from unit.engine.simulation.watch import ConfirmedFreeze, ConfirmedLock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.domain.actor import Membership
-    from bot.domain.deployment import Deployment
     from unit.engine.simulation.replica import Replica
     from unit.engine.simulation.world import World
+
+    from bot.domain.actor import Membership
+    from bot.domain.deployment import Deployment
 
 SCOPES = (
     EVERYTHING,
@@ -82,7 +84,11 @@ class Act(Step):
     @property
     def words(self) -> str:
         """The act in a line."""
-        facts = {name: value for name, value in vars(self).items() if name not in {"gap", "who", "via", "times"} and value is not False}
+        facts = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in {"gap", "who", "via", "times"} and value is not False
+        }
         return " ".join([type(self).__name__.lower(), *(f"{name}={value}" for name, value in facts.items())])
 
     async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:

@@ -12,15 +12,17 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unit.engine.simulation.runtime import REPLICA, Runtime
+
 from bot.engine.engine import Engine, Ports
 from bot.engine.permits import WRITING
-from unit.engine.simulation.runtime import REPLICA, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from bot.engine.workflows import Workflows
     from unit.engine.simulation.world import World
+
+    from bot.engine.workflows import Workflows
 
 T = TypeVar("T")
 

@@ -8,17 +8,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
+from unit.engine.simulation import acts
+from unit.engine.simulation.outside import ENVIRONMENTS, PEOPLE, SERVICES, VERSIONS, Weather
 
 from bot.domain.catalog import QueuePolicy
 from bot.domain.deployment import Resolution
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.freeze import WhileRunning
-from unit.engine.simulation import acts
-from unit.engine.simulation.outside import ENVIRONMENTS, PEOPLE, SERVICES, VERSIONS, Weather
 
 if TYPE_CHECKING:
-    from bot.domain.deployment import Deployment
     from unit.engine.simulation.world import World
+
+    from bot.domain.deployment import Deployment
 
 _ROUNDS = 8
 
@@ -92,7 +93,12 @@ _single = st.one_of(
     st.builds(acts.Resolve, **_workers, **_which, how=st.sampled_from(Resolution)),
     st.builds(acts.Move, **_workers, **_which, at=st.sampled_from([1.0, 30.0, 900.0])),
     st.builds(
-        acts.Lock, **_workers, scope=_scopes, hard=st.booleans(), warn=st.sampled_from([False] * 3 + [True]), lasts=_lasts
+        acts.Lock,
+        **_workers,
+        scope=_scopes,
+        hard=st.booleans(),
+        warn=st.sampled_from([False] * 3 + [True]),
+        lasts=_lasts,
     ),
     st.builds(acts.Unlock, **_workers, scope=_scopes),
     st.builds(acts.TakeOver, **_workers),
@@ -131,7 +137,9 @@ def stories(*, scenes: int) -> st.SearchStrategy[Story]:
     """Stories of so many scenes, of which some are empty."""
     return st.builds(
         Story,
-        steps=st.lists(_scenes, min_size=scenes, max_size=scenes).map(lambda made: [step for scene in made for step in scene]),
+        steps=st.lists(_scenes, min_size=scenes, max_size=scenes).map(
+            lambda made: [step for scene in made for step in scene]
+        ),
         seed=st.integers(0, 2**16),
         haste=st.sampled_from([0.0, 0.3, 0.7]),
         replicas=st.sampled_from([1, 2, 2]),

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-
 from unit.engine.simulation.outside import catalog
 from unit.engine.simulation.stories import Story, play, stories
 from unit.engine.simulation.world import copy_of, empty, run

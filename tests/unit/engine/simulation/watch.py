@@ -8,6 +8,7 @@ either answer is right, so both are allowed there and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, select
@@ -23,13 +24,18 @@ from bot.store import ballots, codec, overrides, questions, tables
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from unit.engine.simulation.outside import Place
+    from unit.engine.simulation.world import World
+
     from bot.domain.catalog import Catalog
     from bot.domain.deployment import Deployment
     from bot.domain.policy.freeze import Freeze
     from bot.domain.policy.lock import StickyLock
     from bot.domain.release import Release
-    from unit.engine.simulation.outside import Place
-    from unit.engine.simulation.world import World
+
+
+_A_MOMENT = timedelta(seconds=2)
+"""Between looking at the clock and writing down what follows."""
 
 
 @dataclass
@@ -198,6 +204,9 @@ class Watch:
                 f"{what} without an approval of exactly that: {[str(b) for b in self._ballots(one)]}, "
                 f"subjects {[self._subject(state, one).hash[:8] for state in during]}"
             )
+        queued = [moment.at for moment in one.timeline if moment.phase is Phase.QUEUED][-1]
+        if one.wish and not one.wish.at <= queued < one.wish.expires + _A_MOMENT:
+            self.world.fail(f"{what}, which was to begin within {one.wish} and was let go at {queued}")
         planned = one.plan.current.release if one.plan and one.plan.current else None
         begun = [moment.at for moment in one.timeline if moment.phase is Phase.DEPLOYING][-1]
         runs = place.running.release if place.running else None
@@ -269,5 +278,3 @@ class Watch:
             if kind is OverrideKind.BREAK_GLASS or agreed:
                 return override
         return None
-
-

@@ -10,6 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from unit.engine.simulation.clockwork import VirtualLoop, sqlite_in_this_thread
+from unit.engine.simulation.outside import Catalogs, Outside, People, Weather, catalog
+from unit.engine.simulation.replica import Replica
+from unit.engine.simulation.runtime import Journal, instead_of_dbos
+from unit.engine.simulation.watch import Watch
+
 from bot.engine import freezing, locking, orders
 from bot.store.audit import StoredAudit
 from bot.store.ballots import StoredBallots
@@ -27,11 +33,6 @@ from bot.store.releases import StoredReleases
 from bot.store.revisions import StoredCatalogRevisions
 from bot.store.schedules import StoredSchedules
 from bot.store.store import Store
-from unit.engine.simulation.clockwork import VirtualLoop, sqlite_in_this_thread
-from unit.engine.simulation.outside import Catalogs, Outside, People, Weather, catalog
-from unit.engine.simulation.replica import Replica
-from unit.engine.simulation.runtime import Journal, instead_of_dbos
-from unit.engine.simulation.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -102,7 +103,9 @@ class World:
         if self._told.get(one.id, 0) < len(one.timeline):
             self._told[one.id] = len(one.timeline)
             note = f": {one.note}" if one.note else ""
-            self.tell(f"  #{one.number} ({one.service} {one.release.version} to {one.environment}) is {one.phase.words}{note}")
+            self.tell(
+                f"  #{one.number} ({one.service} {one.release.version} to {one.environment}) is {one.phase.words}{note}"
+            )
 
     def fail(self, what: str, error: BaseException | None = None) -> None:
         """Note that something happened that must not; the run ends with it."""
@@ -153,7 +156,7 @@ def run(
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         async with _store(path) as store:
-            world = World(loop=loop, path=path, store=store, random=random.Random(seed), **settings)  # noqa: S311
+            world = World(loop=loop, path=path, store=store, random=random.Random(seed), **settings)
             catalogs, people = Catalogs(world, configuration or catalog()), People(world)
             world.outside = Outside(world, catalogs, people)
             world.watch = Watch(world)

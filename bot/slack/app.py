@@ -144,7 +144,7 @@ class Slack:
         forms = Forms(deploy=deploy_form.open, break_glass=reason_forms.break_glass)
         commands.register(app, desk=desk, once=once, forms=forms)
         mentions.register(app, desk=desk, once=once, forms=forms, messages=messages)
-        actions.register(app, desk=desk, once=once, forms=reason_forms, redraw=publisher.nudge)
+        actions.register(app, desk=desk, once=once, forms=reason_forms, messages=messages, redraw=publisher.nudge)
         controls.register(app, desk=desk, once=once, forms=reason_forms)
         deploy_form.register(desk=desk, once=once)
         reason_forms.register()

@@ -208,15 +208,19 @@ class _Telling:
         *,
         thread: str | None = None,
         loud: bool = False,
+        live: bool = False,
     ) -> Place | None:
-        """Where that message is, posted now if it is not there; None while it waits for its turn."""
+        """Where that message is, posted now if it is not there; None while it waits for its turn.
+
+        Nobody knows what one that is found again shows: one that is ``live`` counts as showing something else.
+        """
         slot, budget = self._slot, self._t.budget
         row = self._rows.get(key)
         if row is not None and row.ts is not None:
             return Place(row.channel, row.ts)
         if row is not None and (ts := await self._find(row, thread)):
             place = Place(row.channel, ts)
-            await self._record(key, place, message.digest if thread else "")
+            await self._record(key, place, message.digest if thread and not live else "")
             return place if thread else await self._keep_true(self._rows[key], message)
         channel = await self._channel(channel)
         if budget.post(channel) > 0:
@@ -239,7 +243,13 @@ class _Telling:
         if note.settled and (row is None or (row.ts is None and not await self._find(row, root_at.ts))):
             return
         place = await self._post(
-            note.key, root_at.channel, note.message, Urgency.NOTE, thread=root_at.ts, loud=note.broadcast
+            note.key,
+            root_at.channel,
+            note.message,
+            Urgency.NOTE,
+            thread=root_at.ts,
+            loud=note.broadcast,
+            live=note.live,
         )
         if place is not None and note.live and not await self._beside(note.key, note.message, urgent=note.settled):
             await self._record(note.key, place, note.message.digest)

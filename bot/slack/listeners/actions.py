@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.errors import RequestRefused
+from bot.domain.errors import InvalidTransition, RequestRefused
 from bot.slack.listeners.press import Press
 from bot.slack.names import RESOLUTIONS, ActionId, ButtonValue
+from bot.slack.render.text import escape, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncAck, AsyncApp
 
     from bot.domain.ids import DeploymentId
+    from bot.ports.messages import Messages
     from bot.slack.desk import Desk
     from bot.slack.doors import Caller
     from bot.slack.listeners.forms import ReasonForms
@@ -23,9 +25,18 @@ UNREADABLE = "This button carries nothing that the bot knows."
 
 
 def register(
-    app: AsyncApp, *, desk: Desk, once: Once, forms: ReasonForms, redraw: Callable[[DeploymentId], None]
+    app: AsyncApp,
+    *,
+    desk: Desk,
+    once: Once,
+    forms: ReasonForms,
+    messages: Messages,
+    redraw: Callable[[DeploymentId], None],
 ) -> None:
-    """Listen to every button of a deployment; ``redraw`` shows its card anew."""
+    """Listen to every button of a deployment; ``redraw`` shows its card anew.
+
+    *Start* is offered in notices too, which nobody keeps true but who presses it.
+    """
 
     async def pressed(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
@@ -36,11 +47,19 @@ def register(
                 value = press.value
                 if not isinstance(value, ButtonValue):
                     raise RequestRefused(UNREADABLE, hint="Use /deploy.")
+                kept_true = press.action is not ActionId.START or await messages.find(press.channel, press.message)
                 try:
                     if press.action is ActionId.REJECT:
                         await forms.reject(value, press)
                     else:
                         await _obey(desk, press.action, value, press.caller(act_id))
+                except InvalidTransition as over:
+                    if not kept_true:
+                        await press.settle(f"– {sentence(escape(over.message, 300))}")
+                    raise
+                else:
+                    if not kept_true:
+                        await press.settle(f"● Started by <@{escape(press.user, 40)}>")
                 finally:
                     redraw(value.deployment)
 

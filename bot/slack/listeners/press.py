@@ -94,10 +94,10 @@ class Press:
             if self.in_dialog:
                 return InDialog(client=self.client, view_id=str(self.body["view"]["id"]), user=self.user)
             return OnTop(client=self.client, trigger=self.trigger, user=self.user)
-        url = self.body.get("response_url")
-        thread = self._thread
-        if url and (self.whispered or thread is None):
-            return ByAddress(url=url, instead=instead and self.whispered)
+        url, thread = self.body.get("response_url"), self._thread
+        replaces = instead and self.whispered
+        if url and (replaces or thread is None):
+            return ByAddress(url=url, instead=replaces)
         return InPlace(client=self.client, channel=self.channel, user=self.user, thread=thread)
 
     async def settle(self, line: str) -> None:
@@ -118,9 +118,9 @@ class Press:
 
     @property
     def _thread(self) -> str | None:
-        message = self.body.get("message") or {}
+        message = self.body.get("message") or self.body.get("container") or {}
         thread = message.get("thread_ts")
-        return str(thread) if thread and thread != message.get("ts") else None
+        return str(thread) if thread and thread != self.message else None
 
     @property
     def _action(self) -> dict[str, Any]:

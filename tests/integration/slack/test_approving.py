@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def test_the_loser_of_two_clicks_is_told_who_won(office: Office) -> None:
     late = await office.button("linus", "Approve", "dm")
     await office.presses("grace", "Approve", "dm")
     await office.reaches(1, "succeeded")
-    await office.reads("linus", "Approved by grace", "dm")
+    await office.reads("linus", "Succeeded", "dm")
     await office.slack.app.client.chat_update(  # as it still stands on a screen that has not heard of it yet
         channel=late.container.channel,  # type: ignore[union-attr]  # a message's
         ts=late.container.ts,  # type: ignore[union-attr]
@@ -115,3 +116,35 @@ def _again(label: str, action: str, value: str | None) -> dict[str, object]:
         "text": {"type": "plain_text", "text": label},
         **({"value": value} if value else {}),
     }
+
+
+async def test_each_word_is_on_record_with_the_door_that_it_came_in_by(office: Office) -> None:
+    for number in range(1, 5):
+        await office.says("ada", f"checkout v1.{number} production")
+        await office.reaches(number, "awaiting_approval")
+        if number == 1:
+            await office.presses("grace", "Approve", "dm")
+        elif number == 2:
+            await office.server.hands.open_home("grace")
+            await office.presses("grace", "Approve", "home")
+        elif number == 3:
+            await office.says("grace", "approve checkout production")
+        else:
+            await office.presses("grace", "Reject", "channel")
+            await office.sends("grace", "Reject", Reason="Enough for today")
+        await office.reaches(number, "rejected" if number == 4 else "succeeded")
+    exported = "".join([chunk async for chunk in office.store.audit.export(format="jsonl")])
+    rows = [json.loads(line) for line in exported.splitlines()]
+    doors = [row["door"] for row in rows if row["act"].startswith("ballot") and row["actor_id"] == "U0GRACE"]
+    assert doors == ["button", "home", "command", "form"]
+
+
+async def test_what_slack_delivers_twice_counts_once(office: Office) -> None:
+    office.server.faults.duplicate_deliveries(60)
+    await office.says("ada", "checkout v1.2 production")
+    await office.presses("grace", "Approve", "dm")
+    await office.reaches(1, "succeeded")
+    ballots = await office.store.ballots.of((await office.store.deployments.by_number(1)).id)
+    assert len(ballots) == 1
+    assert len(await office.store.deployments.history("checkout", None, limit=10)) == 1  # type: ignore[arg-type]
+    assert office.seen("grace", "ephemeral") == []

@@ -145,3 +145,18 @@ async def test_the_glass_is_broken_with_the_name_typed_by_hand_and_reviewed(offi
     await office.says("ada", "break-glass checkout v1.3 production")
     receipt = await office.sends("ada", "Break the glass", Reason="Me too", confirm="checkout")
     assert "You may not break the glass" in receipt.errors["reason"]
+
+
+async def test_the_home_tab_follows_what_is_locked_whoever_locks_it(office: Office) -> None:
+    await office.server.hands.open_home("linus")
+    await office.reads("linus", "What runs where", "home")
+    await office.says("grace", 'lock checkout staging reason="The load test runs"')
+    await office.reads("linus", "The load test runs", "home")
+    elsewhere = await office.engine.locking.unlock(
+        scope=(await office.engine.locking.current())[0].scope,
+        requester=await office.slack.identity.membership("U0GRACE", team_id=None),
+    )
+    assert elsewhere
+    await office.until(
+        lambda: "The load test runs" not in office.seen("linus", "home")[0], lambda: "a Home tab without the lock"
+    )

@@ -10,8 +10,10 @@ import contextlib
 import hashlib
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import yaml
 from dbos._dbos import _get_or_create_dbos_registry
 
 from bot.bootstrap import provider_models
@@ -28,7 +30,6 @@ from bot.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from pathlib import Path
 
     from bot.domain.catalog import Catalog
     from bot.domain.ids import EnvironmentName, OperationId, ServiceName
@@ -259,6 +260,13 @@ class Office:
         return [f"{button.label} ({button.where})" for button in self.server.hands.visible_buttons(who)]
 
 
+def _scopes() -> list[str]:
+    """What the manifest asks for, and nothing else."""
+    manifest = yaml.safe_load((Path(__file__).parents[3] / "manifest.yml").read_text())
+    scopes: list[str] = manifest["oauth_config"]["scopes"]["bot"]
+    return scopes
+
+
 def _flat(seen: Seen) -> str:
     return " ".join(seen.text.split())
 
@@ -267,7 +275,7 @@ def _flat(seen: Seen) -> str:
 async def open_office(folder: Path, *, text: str = CATALOG) -> AsyncIterator[Office]:
     """A workspace with a bot that listens, until the block is left."""
     async with contextlib.AsyncExitStack() as stack:
-        server = SandboxServer(Workspace())
+        server = SandboxServer(Workspace(scopes=_scopes()))
         await server.start()
         stack.push_async_callback(server.stop)
         tokens = SlackTokens(bot=seed.BOT_TOKEN, app=seed.APP_TOKEN, api_url=f"{server.url}/api/")

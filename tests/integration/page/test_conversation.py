@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.async_api import expect
+
+from tests.integration.page.scripted_bot import form
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from playwright.async_api import Page
+    from slack_bolt.async_app import AsyncAck
+    from slack_sdk.web.async_client import AsyncWebClient
 
     from bot.sandbox.server import SandboxServer
     from tests.integration.page.scripted_bot import ScriptedBot
@@ -233,6 +237,23 @@ async def test_a_direct_message_from_the_bot_turns_up_by_itself(visit: Visit, bo
     await place.click()
     await expect(page.locator(".message")).to_contain_text("You have something to approve")
     await expect(place.locator(".count")).to_have_count(0)
+
+
+async def test_a_button_in_a_direct_message_opens_a_form(visit: Visit, bot: ScriptedBot) -> None:
+    page = await visit("U0GRACE")
+    ask = {"type": "button", "action_id": "ask", "text": {"type": "plain_text", "text": "Say why"}}
+
+    async def asked(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        await client.views_open(trigger_id=body["trigger_id"], view=form())
+
+    bot.app.action("ask")(asked)
+    await bot.client.chat_postMessage(
+        channel="U0GRACE", text="Yes or no?", blocks=[{"type": "actions", "elements": [ask]}]
+    )
+    await page.get_by_role("link", name="Messages").click()
+    await page.get_by_role("button", name="Say why").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("Deploy a service")
 
 
 async def test_files_are_previewed_and_downloaded(visit: Visit, bot: ScriptedBot) -> None:

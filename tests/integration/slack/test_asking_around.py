@@ -104,6 +104,7 @@ async def test_help_is_what_the_caller_may_do(office: Office, who: str, sees: li
 async def test_a_rehearsal_shows_what_stands_in_the_way_and_takes_nothing(office: Office) -> None:
     await deployed(office, "checkout v1.1 staging")
     await office.says("grace", 'lock checkout staging reason="The load test runs"')
+    await office.reads("ada", "The load test runs", "channel")
     await office.says("ada", "checkout v1.2 staging dry-run")
     told = await office.reads("ada", "Dry run", "ephemeral")
     assert "Nothing was changed" in told

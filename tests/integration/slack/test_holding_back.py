@@ -29,6 +29,7 @@ async def test_a_locked_order_waits_behind_the_lock_once_however_often_the_butto
 
 async def test_the_owner_of_a_lock_is_asked_directly_and_unlocks_there(office: Office) -> None:
     await office.says("grace", 'lock checkout staging reason="The load test runs"')
+    await office.reads("ada", "The load test runs", "channel")
     await office.says("ada", "checkout v1.2 staging")
     await office.presses("ada", "Ask grace", "ephemeral")
     asked = await office.reads("grace", "Somebody waits for your lock", "dm")
@@ -42,6 +43,7 @@ async def test_the_owner_of_a_lock_is_asked_directly_and_unlocks_there(office: O
 
 async def test_whoever_takes_a_lock_over_says_why_and_its_owner_reads_it(office: Office) -> None:
     await office.says("grace", 'lock checkout staging reason="The load test runs"')
+    await office.reads("ada", "The load test runs", "channel")
     await office.says("ada", "checkout v1.2 staging")
     await office.presses("ada", "Take over", "ephemeral")
     receipt = await office.sends("ada", "Take the lock over", Reason="Checkout is down")
@@ -55,6 +57,7 @@ async def test_whoever_takes_a_lock_over_says_why_and_its_owner_reads_it(office:
 
 async def test_a_button_of_a_lock_that_is_gone_says_so(office: Office) -> None:
     await office.says("grace", 'lock checkout staging reason="The load test runs"')
+    await office.reads("ada", "The load test runs", "channel")
     button = await office.button("grace", "Unlock", "channel")
     await office.says("grace", "unlock checkout staging")
     await office.reads("ada", "Unlocked", "channel")

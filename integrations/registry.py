@@ -1,7 +1,8 @@
 """Which providers there are, by name. Imports a provider only when it is asked for, and nothing at import.
 
 Built-in providers stand in the tables below. A package adds its own under the entry point group
-``deployment_architect.providers``, with names ``target.NAME`` and ``images.NAME``, each leading to an `Entry`::
+``deployment_architect.providers``, with names ``target.NAME``, ``images.NAME`` and ``metrics.NAME``, each leading to an
+`Entry`::
 
     [project.entry-points."deployment_architect.providers"]
     "target.nomad" = "acme_deploy:TARGET"
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bot.domain.catalog import ProviderRef
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.ports.images import Images
+    from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
 
 T = TypeVar("T")
@@ -180,6 +182,32 @@ IMAGES: Registry[Images] = Registry(
         {"local": Entry(options="integrations.local:LocalImagesOptions", factory="integrations.local:build_images")}
     ),
 )
+METRICS: Registry[MetricSource] = Registry(
+    "metrics",
+    MappingProxyType(
+        {
+            "datadog": Entry(
+                options="integrations.datadog.options:DatadogOptions",
+                factory="integrations.datadog.source:build",
+                extra="datadog",
+            ),
+            "http_probe": Entry(
+                options="integrations.http_probe.options:HttpProbeOptions",
+                factory="integrations.http_probe.source:build",
+            ),
+            "newrelic": Entry(
+                options="integrations.newrelic.options:NewRelicOptions",
+                factory="integrations.newrelic.source:build",
+                extra="newrelic",
+            ),
+            "prometheus": Entry(
+                options="integrations.prometheus.options:PrometheusOptions",
+                factory="integrations.prometheus.source:build",
+                extra="prometheus",
+            ),
+        }
+    ),
+)
 
 
 def build_target(reference: ProviderRef, *, service: ServiceName, environment: EnvironmentName) -> Target:
@@ -190,3 +218,8 @@ def build_target(reference: ProviderRef, *, service: ServiceName, environment: E
 def build_images(reference: ProviderRef, *, service: ServiceName) -> Images:
     """Where a service's versions come from; raises `ConfigurationError`."""
     return IMAGES.build(reference, service=service)
+
+
+def build_metrics(reference: ProviderRef) -> MetricSource:
+    """Where numbers about running releases come from; raises `ConfigurationError`."""
+    return METRICS.build(reference)

@@ -1,0 +1,3 @@
+"""Numbers from asking a service itself over HTTP. Imports nothing itself."""
+
+from __future__ import annotations

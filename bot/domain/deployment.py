@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from bot.domain.ago import ago
 from bot.domain.errors import InvalidTransition, SomebodyWasFaster
 from bot.domain.lifecycle import WAITING, Phase, check_transition
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
     from bot.domain.release import Release
     from bot.domain.rollout import Handle, Plan, Progress, Running
+
+
+_WAITED_FOR_OTHERS = frozenset({Phase.AWAITING_APPROVAL, Phase.SCHEDULED, Phase.HELD})
 
 
 class Resolution(StrEnum):
@@ -152,6 +157,19 @@ class Deployment:
         return next((moment for moment in self.timeline if moment.phase is phase), None)
 
     @property
+    def taken_up_at(self) -> datetime:
+        """From when on it was worked on, whatever people, gates or a time had let it wait for before.
+
+        How long a deployment took is counted from here; one that never got that far, from the request.
+        """
+        went_on = [
+            after.at
+            for before, after in pairwise(self.timeline)
+            if before.phase in _WAITED_FOR_OTHERS and not after.phase.final and after.phase not in _WAITED_FOR_OTHERS
+        ]
+        return went_on[-1] if went_on else self.requested_at
+
+    @property
     def asked_at(self) -> datetime | None:
         """When people were last asked to approve it."""
         asked = [moment.at for moment in self.timeline if moment.phase is Phase.AWAITING_APPROVAL]
@@ -219,9 +237,8 @@ class Deployment:
         if self.request:
             by = self.request
             asked = "abort it" if by.resolution is None else by.resolution.replace("_", " ")
-            ago = max(0, round((request.at - by.at).total_seconds()))
             who = "You have" if by.actor.same_as(request.actor) else f"{by.actor.name} has"
-            raise SomebodyWasFaster(f"{who} already asked to {asked}, {ago} s ago.")
+            raise SomebodyWasFaster(f"{who} already asked to {asked}, {ago(by.at, request.at)}.")
         if self.phase in WAITING or self.phase.final:
             raise InvalidTransition(f"#{self.number} is {self.phase.words}; nobody can {what}.")
         if request.resolution is not None and self.phase is not Phase.NEEDS_ATTENTION:

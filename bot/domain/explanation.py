@@ -99,10 +99,14 @@ def row_in_words(rule: Rule) -> str:
         + ("every action" if len(actions) == len(Action) else _list(actions, most=len(actions))),
         f"users {', '.join(sorted(rule.users))}" if rule.users else "",
         f"groups {', '.join(sorted(rule.groups))}" if rule.groups else "",
-        f"services {', '.join(rule.services)}",
-        f"environments {', '.join(rule.environments)}",
+        _globs("service", rule.services),
+        _globs("environment", rule.environments),
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _globs(noun: str, globs: Sequence[str]) -> str:
+    return f"every {noun}" if "*" in globs else f"{noun}s {', '.join(globs)}"
 
 
 def in_words(catalog: Catalog, places: Sequence[Place]) -> str:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bot.domain.actor import BOT, Membership
+from bot.domain.ago import ago
 from bot.domain.audit import Deed
 from bot.domain.errors import IdentityUnknown, InvalidTransition, NotAuthorized, RequestRefused, SomebodyWasFaster
 from bot.domain.lifecycle import WAITING, Phase
@@ -142,9 +143,8 @@ class Approvals:
             return InvalidTransition(f"#{found.number} is {found.phase.words}; it asks for no approval now.")
         who = "You" if any(one.same_as(requester.actor) for one in tally.by) else tally.by[-1].name
         did = "approved" if tally.approved else "rejected"
-        ago = max(0, round((self.ledger.now() - decided).total_seconds()))
         hint = None if found.phase.final else f"`/deploy abort #{found.number}` stops it."
-        return SomebodyWasFaster(f"{who} already {did} #{found.number}, {ago} s ago.", hint=hint)
+        return SomebodyWasFaster(f"{who} already {did} #{found.number}, {ago(decided, self.ledger.now())}.", hint=hint)
 
     async def _asked(self, catalog: Catalog, deployment: Deployment, fallback: str | None) -> Sequence[str]:
         """Who is asked one by one: the group that must be among them if there is one, else whoever may approve."""

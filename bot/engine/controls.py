@@ -11,6 +11,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
+from bot.domain.ago import ago
 from bot.domain.errors import BadCommand, DeploymentArchitectError, UnknownEnvironment
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.scope import EVERYTHING
@@ -95,11 +96,7 @@ def ahead(until: datetime | None, now: datetime, what: str) -> datetime | None:
 def who_and_when(actor: Actor, at: datetime, *, viewer: Actor, now: datetime) -> tuple[str, str]:
     """Who did something, as ``viewer`` reads it, and how long ago."""
     who = "You have" if actor.same_as(viewer) else f"{actor.name} has"
-    seconds = max(0, round((now - at).total_seconds()))
-    if seconds < 90:
-        return who, f"{seconds} s ago"
-    minutes = round(seconds / 60)
-    return who, f"{minutes} min ago" if minutes < 90 else f"{round(minutes / 60)} h ago"
+    return who, ago(at, now)
 
 
 def to(actor: Actor, catalog: Catalog) -> str:

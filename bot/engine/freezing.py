@@ -217,7 +217,8 @@ class Freezing:
         held = [one for one in await self._held([freeze]) if one.since <= ended + _CLOCKS_APART]
         actor, words = by or BOT, freeze.scope.words
         how = f"{by.name} has lifted" if by else "The time has passed of"
-        sentence = f"{how} {freeze.by.name}'s freeze of {words} ({freeze.reason})."
+        whose = "the" if by and by.same_as(freeze.by) else f"{freeze.by.name}'s"
+        sentence = f"{how} {whose} freeze of {words} ({freeze.reason})."
         waits = f" It held {numbers(held)}; who asked for {'it' if len(held) == 1 else 'them'} may start again."
         for one in held:
             await self.notices.add(

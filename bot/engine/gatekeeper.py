@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.actor import Actor, Membership
-    from bot.domain.catalog import Catalog
+    from bot.domain.catalog import Catalog, Environment
     from bot.domain.deployment import Deployment
     from bot.domain.history import ProvenRelease
     from bot.domain.ids import EnvironmentName, ServiceName
@@ -150,6 +150,15 @@ class Gatekeeper:
             catalog_revision=self.catalogs.current().revision,
         )
 
+    def _unasked(self, catalog: Catalog, place: Environment, release: Release, requester: Actor) -> Tally | None:
+        """What is missing before anybody was asked; None where nobody is."""
+        if place.approval is None:
+            return None
+        subject = Subject(
+            digest=release.artifact.digest, environment=place.name, plan_hash="", catalog_revision=catalog.revision
+        )
+        return tally(place.approval, subject, (), requester=requester, members=())
+
     async def _entitled(
         self, catalog: Catalog, deployment: Deployment, voters: Sequence[Actor]
     ) -> list[Membership] | None:
@@ -218,7 +227,7 @@ class Gatekeeper:
             freezes=await self.freezes.current(at=at),
             windows=place.windows,
             needs_approval=place.approval is not None,
-            tally=await self.tally_of(deployment) if deployment else None,
+            tally=await self.tally_of(deployment) if deployment else self._unasked(catalog, place, release, requester),
             overrides=overrides,
         )
 

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.domain.ago import ago
 from bot.domain.audit import Deed
 from bot.domain.deployment import Moment, Request, Resolution
 from bot.domain.errors import (
@@ -276,15 +277,13 @@ class Requests:
         begun = [moment for moment in found.timeline if moment.phase is Phase.ROLLING_BACK]
         taken = begun[-1] if begun else found.timeline[-1]
         who = "You" if taken.actor.same_as(requester.actor) else taken.actor.name
-        ago = max(0, round((self.ledger.now() - taken.at).total_seconds()))
-        raise SomebodyWasFaster(f"{who} already rolled #{found.number} back, {ago} s ago.")
+        raise SomebodyWasFaster(f"{who} already rolled #{found.number} back, {ago(taken.at, self.ledger.now())}.")
 
     def _too_late(self, found: Deployment, requester: Membership) -> SomebodyWasFaster | InvalidTransition:
         last = found.timeline[-1]
         if found.phase is Phase.ABORTED:
             who = "You" if last.actor.same_as(requester.actor) else last.actor.name
-            ago = max(0, round((self.ledger.now() - last.at).total_seconds()))
-            return SomebodyWasFaster(f"{who} already aborted #{found.number}, {ago} s ago.")
+            return SomebodyWasFaster(f"{who} already aborted #{found.number}, {ago(last.at, self.ledger.now())}.")
         return InvalidTransition(f"#{found.number} is over: it {_WAS.get(found.phase, 'ended')}.")
 
 

@@ -235,7 +235,7 @@ def _plan(release: Release, wanted: int, current: Running | None, status: PlaceS
     if status is not None:
         latest = status["operation"]
         if latest is not None and latest["phase"] == "running":
-            warnings.append(f"Another change, {latest['id']}, is still under way and would be superseded.")
+            warnings.append(f"Another change, {latest['id']}, is under way there now.")
         others = sorted(
             {
                 instance["version"]

@@ -53,6 +53,7 @@ _WORDS = {
     Action.OVERRIDE_FREEZE: "override a freeze for",
     Action.BREAK_GLASS: "break the glass for",
     Action.RUN_NEXT: "change the queue of",
+    Action.CONFIGURE: "freeze or unfreeze",
 }
 
 

@@ -164,7 +164,7 @@ def _freeze(facts: Facts) -> GateResult:
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     sentence = found[0].sentence + more
     if facts.rollback:
-        return _warned("freeze", f"{sentence} A rollback is exempt from freezes.")
+        return _warned("freeze", _both(sentence, "A rollback is exempt from freezes."))
     blocked = GateResult(name="freeze", verdict=Verdict.BLOCK, sentence=sentence, until=freeze.ends_at(found))
     return _overridden(facts, "freeze", sentence) or blocked
 
@@ -175,7 +175,7 @@ def _window(facts: Facts) -> GateResult:
     if answer.open:
         return _passed("window", answer.reason)
     if facts.rollback:
-        return _warned("window", f"{answer.reason} A rollback is exempt from windows.")
+        return _warned("window", _both(answer.reason, "A rollback is exempt from windows."))
     blocked = GateResult(name="window", verdict=Verdict.BLOCK, sentence=answer.reason, until=answer.opens_at)
     return _overridden(facts, "window", answer.reason) or blocked
 
@@ -218,7 +218,12 @@ def _override(facts: Facts, *kinds: OverrideKind) -> Override | None:
 
 def _overridden(facts: Facts, name: str, sentence: str) -> GateResult | None:
     found = _override(facts, OverrideKind.FREEZE, OverrideKind.BREAK_GLASS)
-    return _warned(name, f"{sentence} {found.sentence}") if found else None
+    return _warned(name, _both(sentence, found.sentence)) if found else None
+
+
+def _both(one: str, other: str) -> str:
+    """Two sentences; what people wrote may end without a full stop."""
+    return f"{one}{'' if one.endswith(('.', '!', '?', '…')) else '.'} {other}"
 
 
 def _decided(name: str, answer: Decision) -> GateResult:

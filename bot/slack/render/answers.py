@@ -19,7 +19,7 @@ from bot.slack.render.gates import gate_line, lock_line
 from bot.slack.render.message import Message, compose
 from bot.slack.render.placed import diff, placed, stats, where
 from bot.slack.render.steps import queue_parts
-from bot.slack.render.text import clean, duration, escape, instant, name, plain, sentence
+from bot.slack.render.text import clause, clean, duration, escape, instant, name, plain, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Entries that an answer lists; of the rest it tells how many there are."""
 _DETAIL = 2_900
-_ENDING = frozenset({"lock", "freeze", "window"})
-"""Gates that open some time, so that one can wait for them."""
+_ENDING = frozenset({"lock", "window"})
+"""Gates that one can wait for. After a freeze people choose what goes on."""
 
 
 def refused(error: RequestRefused) -> Message:
@@ -63,16 +63,19 @@ def refused(error: RequestRefused) -> Message:
 
 def blocked(error: Blocked, order: OrderValue, *, locks: Sequence[StickyLock] = (), viewer: Actor) -> Message:
     """Who stops it, why, since when and until when; and what its asker can do about it. Nothing was stored."""
-    lines = [f"✗ *Not done*: {sentence(escape(error.message, 800))}"]
     stops = stopping(error.gates)
-    lines += [gate_line(result) for result in stops if not (result.name == "lock" and locks)]
+    details = [gate_line(result) for result in stops if not (result.name == "lock" and locks)]
     alone = locks[0] if len(locks) == 1 else None
     if alone:
-        lines.append(lock_line(alone))
+        details.append(lock_line(alone))
+    place = f"{escape(order.service, 80)} {escape(order.version, 80)} cannot go to {escape(order.environment, 80)} now."
+    # What stops it is told once: below, with all that is known of it.
+    told = place if details or locks else sentence(escape(error.message, 800))
+    lines = [f"✗ *Not done*: {told}", *details]
     if error.hint:
         lines.append(f"→ {sentence(escape(error.hint, 400))}")
     names = {result.name for result in stops if result.verdict is Verdict.BLOCK}
-    about = f"{order.service}@{order.environment}"
+    about = f"{order.service}:{order.version}"
     row: list[dict[str, Any]] = []
     if names and names <= _ENDING and all(result.verdict is Verdict.BLOCK for result in stops):
         row += controls.wait(order, label="Queue behind it" if "lock" in names else "Run when it opens")
@@ -278,13 +281,16 @@ def _past(deployment: Deployment, *, with_environment: bool, spoken: bool = Fals
     kind = " (rollback)" if deployment.is_rollback else ""
     took = ""
     if deployment.finished_at:
-        took = f" in {duration((deployment.finished_at - deployment.requested_at).total_seconds())}"
+        took = f" in {duration((deployment.finished_at - deployment.taken_up_at).total_seconds())}"
     what = f"#{deployment.number} {escape(deployment.release.version, 60)}{place}{kind}"
     outcome = f"{deployment.phase.words}{took}"
     if spoken:
         return f"{what}, {outcome}, by {name(deployment.requester)}"
     symbol = SYMBOLS[deployment.phase]
-    return f"{symbol} *{clean(what)}* · {outcome} · {name(deployment.requester)} · {instant(deployment.requested_at)}"
+    why = f" · {clause(deployment.reason, 120)}" if deployment.reason else ""
+    return (
+        f"{symbol} *{clean(what)}* · {outcome} · {name(deployment.requester)} · {instant(deployment.requested_at)}{why}"
+    )
 
 
 def _safe_link(link: str) -> bool:

@@ -38,8 +38,10 @@ def ask(view: DeploymentView, viewer_id: str) -> Message:
     content = [b.header(f"Approval: {title}"), b.fields(facts(view)), b.section(status(view)), *surroundings(view)]
     approval = view.approval
     said = approval is not None and any(actor.id == viewer_id for actor in approval.tally.by)
+    done = approval is not None and approval.tally.approved
     if said:
-        content.append(b.section("✓ *You approved it*; somebody else must too."))
+        rest = "It goes on." if done else "Somebody else must too."
+        content.append(b.section(f"✓ *You approved it*. {rest}"))
     elif row := votes(view):
         content.append(b.actions(row))
     ends = f" It expires {instant(approval.expires_at)}." if approval else ""

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from bot.domain.history import ProvenRelease
 
 
-def buttons(view: DeploymentView) -> list[dict[str, Any]]:
-    """What can be pressed now, the most likely first; empty while a person's word is being obeyed."""
+def buttons(view: DeploymentView, *, with_votes: bool = True) -> list[dict[str, Any]]:
+    """What can be pressed now, the most likely first; empty while a person's word is being obeyed.
+
+    Without the votes for a reader who is known to have none.
+    """
     if view.deployment.request:
         return []
-    row = [*votes(view), *start(view)]
+    row = [*(votes(view) if with_votes else []), *start(view)]
     if view.needs_decision:
         row += [_retry(view), _mark_succeeded(view)]
         if view.deployment.previous is not None:

@@ -244,7 +244,7 @@ def _glass(view: DeploymentView) -> str:
 def _took(deployment: Deployment) -> str:
     if deployment.finished_at is None or deployment.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}:
         return ""
-    return f" after {duration((deployment.finished_at - deployment.requested_at).total_seconds())}"
+    return f" after {duration((deployment.finished_at - deployment.taken_up_at).total_seconds())}"
 
 
 def _facts(view: DeploymentView) -> list[str]:

@@ -58,6 +58,8 @@ def gate_title(gate: str) -> str:
 def gate_line(result: GateResult) -> str:
     """``✗ *Window* – Stops it: … · opens tomorrow 9:00``."""
     symbol, word = _VERDICTS[result.verdict]
+    if result.name == "approval" and result.verdict is Verdict.BLOCK:
+        symbol, word = "○", "Needed"  # a question to somebody, no refusal
     line = f"{symbol} *{gate_title(result.name)}* – {word}: {clause(result.sentence)}"
     return line + (f" · {ends(result.name, result.until)}" if result.until and result.verdict.stops else "")
 

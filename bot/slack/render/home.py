@@ -33,6 +33,7 @@ _PLACES_KEPT = 20
 _SECTION = 12
 """Blocks that locks, freezes, times and exceptions may take each, so that none hides the others."""
 _WINDOWS = 10
+_TO_APPROVE = "Waits for your approval"
 
 
 def home(overview: Overview, *, viewer: Actor | None = None) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def home(overview: Overview, *, viewer: Actor | None = None) -> dict[str, Any]:
     content: list[Block] = []
     groups = _groups(overview, viewer)
     for title, views in groups:
-        content += _cards(title, views, viewer, room - len(content))
+        content += _cards(title, views, viewer, room - len(content), votes=title == _TO_APPROVE)
     if not any(views for _, views in groups):
         content += [b.header("Under way")]
         content.append(b.section(f"– Nothing is being deployed. Start with {COMMAND} in any channel."))
@@ -66,7 +67,7 @@ def _groups(overview: Overview, viewer: Actor | None) -> list[tuple[str, list[De
     """What is under way, each deployment once, in the order in which it needs somebody."""
     to_approve, attention = set(overview.to_approve), set(overview.attention)
     groups: dict[str, list[DeploymentView]] = {
-        "Waits for your approval": [],
+        _TO_APPROVE: [],
         "Needs attention": [],
         "Under way": [],
         "Scheduled": [],
@@ -76,7 +77,7 @@ def _groups(overview: Overview, viewer: Actor | None) -> list[tuple[str, list[De
         deployment = found.deployment
         view = found if found.schedule else replace(found, schedule=times.get(deployment.id))
         if deployment.id in to_approve:
-            title = "Waits for your approval"
+            title = _TO_APPROVE
         elif deployment.id in attention or deployment.phase is Phase.NEEDS_ATTENTION:
             title = "Needs attention"
         else:
@@ -85,14 +86,14 @@ def _groups(overview: Overview, viewer: Actor | None) -> list[tuple[str, list[De
     return [(title, sorted(views, key=lambda view: _order(view, viewer))) for title, views in groups.items()]
 
 
-def _cards(title: str, views: Sequence[DeploymentView], viewer: Actor | None, room: int) -> list[Block]:
+def _cards(title: str, views: Sequence[DeploymentView], viewer: Actor | None, room: int, *, votes: bool) -> list[Block]:
     """A heading and as many cards as there is room for; how many more there are is said."""
     if not views or room < 2:
         return []
     content: list[Block] = [b.header(title)]
     shown = 0
     for view in views:
-        card = _card(view, viewer)
+        card = _card(view, viewer, votes=votes)
         if len(content) + len(card) > room - 1:
             break
         content += card
@@ -143,7 +144,7 @@ def _order(view: DeploymentView, viewer: Actor | None) -> tuple[bool, float, int
     return (not mine, at, deployment.number)
 
 
-def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
+def _card(view: DeploymentView, viewer: Actor | None, *, votes: bool) -> list[Block]:
     deployment = view.deployment
     by = "you" if viewer is not None and deployment.requester.same_as(viewer) else name(deployment.requester)
     card = [
@@ -158,7 +159,7 @@ def _card(view: DeploymentView, viewer: Actor | None) -> list[Block]:
     card += [b.context(line) for line in marks if line][:3]
     if deployment.request:
         card.append(b.context(working(deployment)))
-    elif row := buttons(view):
+    elif row := buttons(view, with_votes=votes):
         card.append(b.actions(row))
     return card
 

@@ -84,7 +84,7 @@ def _what(view: DeploymentView) -> str:
 def _took(view: DeploymentView) -> str:
     deployment = view.deployment
     ended = deployment.finished_at or deployment.since
-    return duration(max(0.0, (ended - deployment.requested_at).total_seconds()))
+    return duration(max(0.0, (ended - deployment.taken_up_at).total_seconds()))
 
 
 def _attention(view: DeploymentView) -> str:

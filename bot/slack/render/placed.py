@@ -152,6 +152,8 @@ def _differs(found: Difference, one: EnvironmentName, other: EnvironmentName) ->
     symbol, word = _RELATIONS[found.relation]
     if found.relation in {Relation.MISSING_IN_ONE, Relation.MISSING_IN_OTHER}:
         word += f" in {escape(one if found.relation is Relation.MISSING_IN_ONE else other, 60)}"
-    elif found.relation in {Relation.ONE_AHEAD, Relation.OTHER_AHEAD}:
-        word = f"{escape(one if found.relation is Relation.ONE_AHEAD else other, 60)} is ahead"
+    elif found.relation in {Relation.ONE_AHEAD, Relation.OTHER_AHEAD} and found.one and found.other:
+        here, there = (escape(placement.release.version, 60) for placement in (found.one, found.other))
+        runs = f"{here} in {escape(one, 60)}, {there} in {escape(other, 60)}"
+        return f"{symbol} *{escape(found.service, 60)}* – {clause(found.sentence)} · {runs}"
     return f"{symbol} *{escape(found.service, 60)}* – {word}: {clause(found.sentence)}"

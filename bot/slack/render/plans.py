@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _CHANGES = 5
 _WARNINGS = 3
+_ENOUGH = 3
+"""Deployments from which a share of failures means anything."""
 
 
 def versions(current: Release | None, target: Release) -> str:
@@ -58,13 +60,11 @@ def experience(forecast: Forecast) -> str:
     parts = []
     if forecast.usual is not None:
         parts.append(f"Usually takes {duration(forecast.usual)}")
-    if forecast.counted and forecast.failure_rate is not None:
+    if forecast.counted >= _ENOUGH and forecast.failure_rate is not None:
         failed = min(max(round(forecast.failure_rate * forecast.counted), 0), forecast.counted)
-        if forecast.counted == 1:
-            parts.append("the last one failed" if failed else "the last one did not fail")
-        else:
-            parts.append(f"{failed or 'none'} of the last {forecast.counted} failed")
-    said = " · ".join(parts) or "There was no deployment of it here yet to reckon from"
+        how_many = "none" if failed == 0 else "all" if failed == forecast.counted else str(failed)
+        parts.append(f"{how_many} of the last {forecast.counted} failed")
+    said = " · ".join(parts) or "How long it takes is not known: nothing of it has succeeded here yet"
     return said[:1].upper() + said[1:]
 
 

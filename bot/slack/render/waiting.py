@@ -51,8 +51,8 @@ def waiting_notes(view: DeploymentView) -> Iterator[Note]:
     if view.deployment.hurried and view.deployment.phase is Phase.QUEUED:
         note = view.deployment.note
         # What it came into the queue with says nothing about this.
-        why = f": {clause(note)}" if note and note != timeline[-1].note else ""
-        yield _note(view, "hurried", f"● *Goes next*: {_what(view)} goes before the others in the queue{why}.")
+        why = clause(note) if note and note != timeline[-1].note else "It goes before the others in the queue"
+        yield _note(view, "hurried", f"● *Goes next*: {_what(view)}. {why[:1].upper()}{why[1:]}.")
 
 
 def _approval(view: DeploymentView, times: int, after: Moment | None, *, last: bool) -> Iterator[Note]:
@@ -118,15 +118,17 @@ def _held(view: DeploymentView, times: int, moment: Moment, after: Moment | None
         expires = f" It expires {instant(ends)}." if ends else ""
         row = [*start(view), *abort(view)]
         line = f"‖ *Held*: {_what(view)}. {why}.\nNothing was changed.{expires} {_requester(view)}, for your notice."
-        row += controls.of_lock(view.blocking[0], None, about=deployment.id) if len(view.blocking) == 1 else []
-        more = controls.of_locks(view.blocking, None, about=deployment.id) if len(view.blocking) > 1 else []
+        row += (
+            controls.of_lock(view.blocking[0], None, about=f"#{deployment.number}") if len(view.blocking) == 1 else []
+        )
+        more = controls.of_locks(view.blocking, None, about=f"#{deployment.number}") if len(view.blocking) > 1 else []
         yield _note(view, key, line, live=True, row=row, more=more)
         return
     on = after.phase in _GOES_ON
     by = f" by {name(after.actor)}" if after.actor.kind is ActorKind.PERSON else ""
     why = f" ({clause(moment.note)})" if moment.note else ""
-    how = "it went on" if on else f"it is {after.phase.words}"
-    yield _note(view, key, f"‖ *Was held*{why}: {_what(view)} – {how}{by}.", live=True, settled=True)
+    how = (f"started{by}" if by else "it went on") if on else f"it is {after.phase.words}{by}"
+    yield _note(view, key, f"‖ *Was held*{why}: {_what(view)} – {how}.", live=True, settled=True)
     if on:
         started = "Started" if by else "Goes on"
         yield _note(view, f"resumed.{times}", f"● *{started}*{by}: {_what(view)}. {_requester(view)}, for your notice.")

@@ -115,3 +115,14 @@ def test_ids_sort_by_time_and_operations_are_told_apart() -> None:
     assert [i[:10] for i in ids] == sorted(i[:10] for i in ids)
     one = ids[0]
     assert len({operation_id(one, "apply"), operation_id(one, "restore"), operation_id(one, "apply", 2)}) == 3
+
+
+def test_how_long_it_took_begins_when_it_has_not_to_wait_for_others_any_more() -> None:
+    approved = at(Phase.AWAITING_APPROVAL, Phase.SCHEDULED, Phase.QUEUED, Phase.DEPLOYING, Phase.VERIFYING)
+    queued = approved.reached(Phase.QUEUED)
+    assert queued is not None
+    assert approved.taken_up_at == queued.at
+    never = at(Phase.AWAITING_APPROVAL, Phase.REJECTED)
+    assert never.taken_up_at == never.requested_at
+    at_once = at(Phase.QUEUED, Phase.DEPLOYING)
+    assert at_once.taken_up_at == at_once.requested_at

@@ -106,7 +106,7 @@ async def test_a_row_that_denies_decides_wherever_it_stands(world: World) -> Non
     (answer,) = await insight(world).explain(intent, member(ADA), member(ADA))
     assert answer.allowed is False
     assert answer.reason == "You may not deploy checkout in staging: the role not-on-my-watch denies it."
-    assert answer.row.startswith("not-on-my-watch: denies every action; users U0ADA; services *; environments *")
+    assert answer.row.startswith("not-on-my-watch: denies every action; users U0ADA; every service; every environment")
 
 
 async def test_without_a_row_it_is_no_and_says_which_role_it_takes(world: World) -> None:

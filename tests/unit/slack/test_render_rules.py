@@ -92,7 +92,7 @@ def told(kind: NoticeKind, **facts: str) -> Notice:
     ("names", "offered"),
     [
         (("lock",), ["Queue behind it", "Ask Grace Hopper", "Take over"]),
-        (("freeze",), ["Run when it opens", "Request override"]),
+        (("freeze",), ["Request override"]),  # nobody waits for its end: people choose what goes on then
         (("window",), ["Run when it opens", "Request override"]),
         (("lock", "window"), ["Queue behind it", "Ask Grace Hopper", "Take over", "Request override"]),
         (("order",), []),
@@ -105,7 +105,7 @@ def test_a_refusal_offers_what_would_help(names: tuple[str, ...], offered: list[
     assert labels(shown.blocks) == offered
     for element in elements(shown.blocks):
         carried = ActionId(element["action_id"]).carries.decode(element["value"])
-        assert carried == (ORDER if isinstance(carried, OrderValue) else IdValue("l01lock", "checkout@production"))
+        assert carried == (ORDER if isinstance(carried, OrderValue) else IdValue("l01lock", "checkout:v1.2"))
 
 
 def test_a_refusal_says_who_why_since_when_and_until_when() -> None:
@@ -247,7 +247,7 @@ def test_differences_come_first_and_say_who_is_ahead() -> None:
     )
     whole = str(shown.blocks)
     assert whole.index("*ahead*") < whole.index("*gone*") < whole.index("*same*")
-    assert "≠ *ahead* – production is ahead: Told of ahead" in whole
+    assert "≠ *ahead* – Told of ahead · v1.1 in staging, v1.2 in production" in whole
     assert "≠ *gone* – Missing in staging" in whole
     assert shown.text.startswith("2 services of 3 differ between staging and production.")
 

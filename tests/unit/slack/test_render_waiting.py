@@ -86,7 +86,7 @@ def test_the_plan_card_tells_everything_that_is_known_before_it_begins() -> None
 def test_a_downgrade_is_flagged_and_little_history_is_not_made_up() -> None:
     shown = written(root(SCENES["awaiting_approval.downgrade"]).blocks)
     assert "! *Downgrade*: v1.2 is older than v1.3, which runs now." in shown
-    assert "There was no deployment of it here yet" in shown
+    assert "How long it takes is not known" in shown
     going_back = replace(SCENES["awaiting_approval.downgrade"])
     going_back = replace(going_back, deployment=replace(going_back.deployment, rollback_of=DeploymentId("d1")))
     assert "Downgrade" not in written(root(going_back).blocks)
@@ -94,11 +94,17 @@ def test_a_downgrade_is_flagged_and_little_history_is_not_made_up() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "counted", "words"),
-    [(0.1, 20, "2 of the last 20 failed"), (0.0, 3, "none of the last 3 failed"), (1.0, 1, "the last one failed")],
+    [(0.1, 20, "2 of the last 20 failed"), (0.0, 3, "none of the last 3 failed"), (1.0, 4, "all of the last 4 failed")],
 )
 def test_how_often_it_failed_is_counted_not_rated(rate: float, counted: int, words: str) -> None:
     shown = view(Phase.REQUESTED, forecast=forecast(failure_rate=rate, counted=counted))
     assert words in written(root(shown).blocks)
+
+
+def test_of_one_or_two_deployments_nothing_is_reckoned() -> None:
+    shown = written(root(view(Phase.REQUESTED, forecast=forecast(failure_rate=1.0, counted=2))).blocks)
+    assert "failed" not in shown
+    assert "Usually takes 4 m 12 s" in shown
 
 
 def test_once_it_began_the_card_is_compact_and_still_says_who_approved_and_what_was_passed() -> None:
@@ -165,7 +171,7 @@ def test_a_hold_by_a_lock_tells_who_why_since_when_and_until_when() -> None:
     note = by_key(SCENES["held"])["held.1"]
     assert labels(note.message.blocks) == ["Start", "Abort", "Ask Grace Hopper", "Take over"]
     take = next(one for one in elements(note.message.blocks) if one["action_id"] == ActionId.TAKE_OVER)
-    assert IdValue.decode(take["value"]) == IdValue("l01lock", "d01j9x2abcfghjk")
+    assert IdValue.decode(take["value"]) == IdValue("l01lock", "#42")
 
 
 def test_several_locks_have_a_row_of_buttons_each() -> None:

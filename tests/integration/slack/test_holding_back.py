@@ -163,3 +163,13 @@ async def test_the_home_tab_follows_what_is_locked_whoever_locks_it(office: Offi
     await office.until(
         lambda: "The load test runs" not in office.seen("linus", "home")[0], lambda: "a Home tab without the lock"
     )
+
+
+async def test_of_several_services_all_are_started_or_none(office: Office) -> None:
+    await office.says("grace", 'lock payments staging reason="Being migrated"')
+    await office.reads("ada", "Being migrated", "channel")
+    await office.says("ada", "checkout,payments v1.2 staging")
+    told = await office.reads("ada", "Being migrated", "ephemeral")
+    assert "one by one" in told
+    assert "Queue behind it" not in told, "it would wait for one of them only"
+    assert office.place("checkout@staging").applied == []

@@ -1,0 +1,1 @@
+"""Whether a release does well: checks, verdicts, and what is counted down when it does not. Pure."""

@@ -1,0 +1,130 @@
+"""What a person's word does to a rollout's position, and what the person is answered. Every word gets one answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.domain.analysis.judgement import Verdict
+from bot.domain.strategy.moves import Abort, Cause
+from bot.domain.strategy.plan import How, plan
+from bot.domain.strategy.position import Held, Waiver
+from bot.domain.strategy.words import AbortWord, Answer, HoldWord, PromoteWord, ResumeWord
+
+if TYPE_CHECKING:
+    from bot.domain.analysis.standing import Standing
+    from bot.domain.strategy.kinds import Strategy
+    from bot.domain.strategy.plan import PlannedStep
+    from bot.domain.strategy.position import Position
+    from bot.domain.strategy.words import Word
+
+
+def options(steps: tuple[PlannedStep, ...], position: Position) -> tuple[int, ...]:
+    """The weights that people may let it go on to: the next one, and all of the traffic."""
+    if not position.begun or steps[position.step].how is not How.WEIGHT:
+        return ()
+    following = steps[position.step + 1].weight if position.step + 1 < len(steps) else 100
+    return (following,) if following == 100 else (following, 100)
+
+
+def hear(strategy: Strategy, position: Position, word: Word, standing: Standing) -> tuple[Position, Answer]:
+    """The position after ``word``; the same one if the word changes nothing."""
+    steps = plan(strategy)
+    after, sentence = _heard(steps, position, word, standing)
+    return after, Answer(word=word, accepted=after != position, sentence=sentence)
+
+
+def _heard(steps: tuple[PlannedStep, ...], position: Position, word: Word, standing: Standing) -> tuple[Position, str]:
+    if over := _over(position):
+        return position, over
+    if isinstance(word, AbortWord):
+        why = f"{word.by.name} aborted it{f': {word.reason.strip()}' if word.reason.strip() else '.'}"
+        abort = Abort(cause=Cause.PERSON, why=why, by=word.by, begun=position.begun)
+        # What is not there yet needs no taking back, but it must not come any more either.
+        left = "It is taken back." if position.begun else "Nothing had been changed yet."
+        return replace(position, abort=abort), left
+    if word.step != position.step:
+        return position, f"That was about {_step(word.step, steps)}; it is at {_step(position.step, steps)} now."
+    match word:
+        case HoldWord():
+            return _hold(position, word)
+        case ResumeWord():
+            if position.held is None:
+                return position, "It is not held."
+            return replace(position, held=None, asked=None), "It goes on."
+        case PromoteWord():
+            return _promote(steps, position, word, standing)
+
+
+def _hold(position: Position, word: HoldWord) -> tuple[Position, str]:
+    if position.held is not None and position.held.by is not None:
+        who = "You hold" if position.held.by.same_as(word.by) else f"{position.held.by.name} holds"
+        return position, f"{who} it already."
+    reason = word.reason.strip()
+    why = f"{word.by.name} holds it{f': {reason}' if reason else '.'}"
+    held = Held(at=word.at, by=word.by, why=why)
+    return replace(position, held=held, asked=None), f"It is held at {position.weight} %."
+
+
+def _promote(
+    steps: tuple[PlannedStep, ...], position: Position, word: PromoteWord, standing: Standing
+) -> tuple[Position, str]:
+    possible = options(steps, position)
+    if not possible:
+        return position, "It has no steps that could be promoted." if position.begun else "Nothing has begun yet."
+    if word.to not in possible:
+        return position, f"From here it can be promoted to {' or to '.join(f'{one} %' for one in possible)}."
+    last, passes = position.step == len(steps) - 1, standing.verdict is Verdict.PASS
+    already = position.approved >= word.to and (not last or passes)
+    wanted = (word.skip and not (position.leap and position.hurry)) or (word.force and not passes) or position.held
+    if already and not wanted:
+        by = position.approved_by
+        who = "" if by is None else "You have" if by.same_as(word.by) else f"{by.name} has"
+        done = "The strategy lets it go there by itself" if by is None else f"{who} already promoted it"
+        return position, f"{done}{'' if by is None else f' to {position.approved} %'}."
+    reason = word.reason.strip()
+    if not passes and not word.force:
+        return position, f"It is not promoted: {standing.sentence}"
+    if not passes and not reason:
+        return position, "To promote it although checks do not pass takes a reason."
+    waived = (
+        ()
+        if passes
+        else tuple(
+            Waiver(check=stand.check, verdict=stand.verdict, by=word.by, reason=reason) for stand in standing.left()
+        )
+    )
+    after = replace(
+        position,
+        approved=max(position.approved, word.to),
+        approved_by=word.by,
+        held=None,
+        hurry=position.hurry or word.skip or bool(waived),
+        leap=position.leap or word.skip,
+        waived=(*position.waived, *waived),
+    )
+    return after, _goes_on(word, waived)
+
+
+def _goes_on(word: PromoteWord, waived: tuple[Waiver, ...]) -> str:
+    """What was agreed to."""
+    if waived:
+        checks = ", ".join(sorted({one.check for one in waived}))
+        return f"It goes on to {word.to} % although {checks} {'does' if len(waived) == 1 else 'do'} not pass."
+    if word.skip:
+        return f"It goes to {word.to} % at once."
+    return f"It goes on to {word.to} %; every step on the way is still verified."
+
+
+def _over(position: Position) -> str:
+    """Why nothing can be said to it any more; empty if something can."""
+    if position.abort is not None:
+        by = position.abort.by
+        return f"{by.name} has aborted it already." if by else "It is being taken back already."
+    if position.promoted:
+        return "It is promoted in full already; to take it back, roll back."
+    return ""
+
+
+def _step(step: int, steps: tuple[PlannedStep, ...]) -> str:
+    return f"step {step + 1} of {len(steps)}" if step >= 0 else "the time before the first step"

@@ -233,7 +233,7 @@ class Subject:
     button: Button | None = None
     """Where it is pressed, as somebody else sees it."""
     view: View | None = None
-    """The form, as somebody else has opened it."""
+    """The form or the Home tab, as somebody else has it before them."""
 
 
 Prepare: TypeAlias = Callable[["Stage", str], Awaitable[Subject]]
@@ -259,6 +259,8 @@ class Act:
     """Of a form."""
     also: tuple[Action, ...] = ()
     """Rights that do as well, unless a row denies the first."""
+    needs: tuple[Action, ...] = ()
+    """Rights that it takes besides."""
     says: str = ""
     """What a refusal says where it does not name the right."""
     quick: bool = False
@@ -315,11 +317,10 @@ class Stage:
     async def command(self, who: Somebody, text: str) -> None:
         await self.world.command(who.person, text)
 
-    async def order(self, service: str, environment: str, more: str = "", *, phase: str, glass: bool = False) -> Subject:
+    async def order(self, service: str, environment: str, more: str = "v1.0", *, phase: str) -> Subject:
         """A new deployment of the first operator, once it is in that phase."""
         before = {d.id for d in await self.active(service, environment)}
-        verb = f"break-glass {REASON} confirm={service}" if glass else ""
-        await self.command(CHIEF, f"{verb} {service} v1.0 {environment} {more}")
+        await self.command(CHIEF, f"{service} {environment} {more}")
 
         async def there() -> Deployment | None:
             new = [d for d in await self.active(service, environment) if d.id not in before]
@@ -388,7 +389,7 @@ class Stage:
 
     def hand_over(self, subject: Subject, who: Somebody) -> Subject:
         ws, button, view = self.world.server.workspace, subject.button, subject.view
-        if view is not None:
+        if view is not None and button is None:
             body = copy.deepcopy(view.body)
             mine = View(ws.new_id("V"), who.person, body, view.hash, "", values=copy.deepcopy(view.values))
             mine.root_id = mine.id
@@ -398,13 +399,13 @@ class Stage:
         if button is None:
             return subject
         container = button.container
-        if isinstance(container, ViewRef):
-            theirs = ws.views[container.view_id]
-            home = View(ws.new_id("V"), who.person, copy.deepcopy(theirs.body), theirs.hash, "")
+        if view is not None:
+            home = View(ws.new_id("V"), who.person, copy.deepcopy(view.body), view.hash, "")
             home.root_id = home.id
             ws.views[home.id] = ws.homes[who.person] = home
             place: MessageRef | ViewRef = ViewRef(home.id)
         else:
+            assert isinstance(container, MessageRef)
             owner = next(
                 person for person in ws.people if ws.find_message(container.channel, container.ts, person) is not None
             )
@@ -484,14 +485,26 @@ class Stage:
             *(self.command(CHIEF, f"abort #{deployment.number}") for deployment in waiting),
         )
 
+        for (override,) in self.ask("SELECT id FROM overrides WHERE kind = 'break_glass' AND reviewed_at IS NULL"):
+            await self.press(SECOND, await self.button(SECOND, ActionId.REVIEW, override))
+
         async def quiet() -> bool:
             left = [d for d in await self.world.under_way() if d.phase != "needs_attention"]
-            rules = "SELECT (SELECT count(*) FROM locks WHERE ended_at IS NULL) + (SELECT count(*) FROM freezes WHERE ended_at IS NULL)"
-            rolling = "SELECT count(*) FROM deployments WHERE phase = 'rolling_back'"
-            return not left and self.ask(rules) == [(0,)] and self.ask(rolling) == [(0,)]
+            busy = (
+                "SELECT 1 FROM locks WHERE ended_at IS NULL",
+                "SELECT 1 FROM freezes WHERE ended_at IS NULL",
+                "SELECT 1 FROM deployments WHERE phase = 'rolling_back'",
+                "SELECT 1 FROM overrides WHERE kind = 'break_glass' AND used_by IS NOT NULL AND reviewed_at IS NULL",
+            )
+            return not left and not any(self.ask(query) for query in busy)
 
         await until(quiet, what=f"rest\n{self.world.log_tail()}")
         await asyncio.gather(*(self.stick(environment) for environment in ENVIRONMENTS))
+
+    async def begin(self, version: str, environment: str) -> None:
+        """Let a version of the one service begin there."""
+        made = await self.order(STUCK, environment, f"{version} force", phase="awaiting_approval")
+        await self.command(SECOND, f"approve #{made.number}")
 
     async def stick(self, environment: str) -> None:
         """See to it that v1.2 of the one service runs, and that a deployment over it could not be put back."""
@@ -504,14 +517,14 @@ class Stage:
             return place is not None and place.deployment is not None and place.release.version == "v1.2"
 
         if not await runs():
-            await self.command(CHIEF, f"break-glass {REASON} confirm={STUCK} {STUCK} v1.2 {environment} force")
+            await self.begin("v1.2", environment)
             await until(runs, what=f"v1.2 in {environment}\n{world.log_tail()}")
 
             async def idle() -> bool:
                 return not await self.active(STUCK, environment)
 
             await until(idle, what=f"an end of it in {environment}")
-        await self.command(CHIEF, f"break-glass {REASON} confirm={STUCK} {STUCK} v1.4 {environment}")
+        await self.begin("v1.4", environment)
 
         async def phase() -> str | None:
             found = await self.active(STUCK, environment)
@@ -565,12 +578,14 @@ async def _held(stage: Stage, environment: str) -> Subject:
 
 async def _queued(stage: Stage, environment: str) -> Subject:
     """Second in the queue."""
-    await stage.order(STUCK, environment, phase="queued", glass=True)
-    return await stage.order(STUCK, environment, phase="queued", glass=True)
+    for _ in range(2):
+        made = await stage.order(STUCK, environment, phase="awaiting_approval")
+        await stage.approve(made, phase="queued")
+    return made
 
 
 async def _scheduled(stage: Stage, environment: str) -> Subject:
-    made = await stage.order(WAITS, environment, 'at="in 2h"', phase="awaiting_approval")
+    made = await stage.order(WAITS, environment, 'v1.0 at="in 2h"', phase="awaiting_approval")
     await stage.approve(made, phase="scheduled")
     return made
 
@@ -606,7 +621,7 @@ async def _frozen(stage: Stage, environment: str) -> Subject:
 
 
 async def _broken(stage: Stage, environment: str) -> Subject:
-    made = await stage.order(STUCK, environment, phase="queued", glass=True)
+    made = await stage.order(STUCK, environment, f"v1.0 break-glass {REASON} confirm={STUCK}", phase="queued")
     [(override,)] = stage.ask("SELECT id FROM overrides WHERE used_by = ?", made.id)
     return Subject(override, made.number)
 
@@ -626,7 +641,9 @@ def _pressed(prepare: Prepare, action: ActionId, words: str = "status #{n}") -> 
 def _at_home(prepare: Prepare, action: ActionId, viewer: Somebody = CHIEF) -> Prepare:
     async def prepared(stage: Stage, environment: str) -> Subject:
         made = await prepare(stage, environment)
-        return Subject(made.id, made.number, await stage.home(viewer, action, made.id))
+        button = await stage.home(viewer, action, made.id)
+        view = copy.deepcopy(stage.world.server.workspace.homes[viewer.person])  # it is drawn anew any moment
+        return Subject(made.id, made.number, button, view)
 
     return prepared
 
@@ -662,11 +679,13 @@ async def _kept(stage: Stage, environment: str) -> Subject:
 
 
 async def _asked_override(stage: Stage, environment: str) -> Subject:
-    opened = await _form(_pressed(_frozen, ActionId.ASK_OVERRIDE, f"{WAITS} v1.2 {{e}}"), names.OVERRIDE_FORM)(
-        stage, environment
-    )
-    assert opened.view is not None
     before = {one for (one,) in stage.ask("SELECT id FROM overrides")}
+    # One that was agreed to lets a deployment of the same artifact pass from then on.
+    [(asked,)] = stage.ask("SELECT count(*) FROM overrides WHERE kind = 'freeze' AND environment = ?", environment)
+    version = ("v1.4", "v1.3", "v1.0", "v1.5-rc1")[asked % 4]
+    ordered = f"{WAITS} {version} {{e}}"
+    opened = await _form(_pressed(_frozen, ActionId.ASK_OVERRIDE, ordered), names.OVERRIDE_FORM)(stage, environment)
+    assert opened.view is not None
     mine = stage.hand_over(opened, CHIEF).view
     assert mine is not None
     await stage.world.server.hands.submit(CHIEF.person, mine.id, {"reason": "it cannot wait"})
@@ -712,6 +731,11 @@ def _event(kind: str) -> Happened:
         return any(event.kind == kind and event.actor.id == who.person for event in events)
 
     return happened
+
+
+async def _resolved(stage: Stage, subject: Subject, who: Somebody, environment: str) -> bool:
+    asked = await _event("resolved")(stage, subject, who, environment)
+    return asked and (await stage.one(subject.id)).phase != "needs_attention"
 
 
 async def _goes_on(stage: Stage, subject: Subject, who: Somebody, environment: str) -> bool:
@@ -786,11 +810,11 @@ ACTS: Sequence[Act] = (
            service=STUCK),
     _button("roll back", Action.ROLLBACK, ActionId.ROLL_BACK, _pressed(_runs, ActionId.ROLL_BACK), _rolls_back,
             service=STUCK),
-    *_both("put back", Action.ROLLBACK, ActionId.PUT_BACK, _stuck, _event("resolved"), service=STUCK),
+    *_both("put back", Action.ROLLBACK, ActionId.PUT_BACK, _stuck, _resolved, service=STUCK),
     *_said("abort", Action.ABORT, Verb.ABORT, "abort #{n}", _waiting(), _moment("aborted"), also=(Action.APPROVE,)),
     *_both("abort", Action.ABORT, ActionId.ABORT, _waiting(), _moment("aborted"), also=(Action.APPROVE,)),
-    *_both("retry", Action.RESOLVE, ActionId.RETRY, _stuck, _event("resolved"), service=STUCK),
-    *_both("mark", Action.RESOLVE, ActionId.MARK_SUCCEEDED, _stuck, _event("resolved"), service=STUCK),
+    *_both("retry", Action.RESOLVE, ActionId.RETRY, _stuck, _resolved, service=STUCK),
+    *_both("mark", Action.RESOLVE, ActionId.MARK_SUCCEEDED, _stuck, _resolved, service=STUCK),
     *_said("approve", Action.APPROVE, Verb.APPROVE, "approve #{n}", _waiting(STUCK), _moment("queued"), service=STUCK),
     *_said("reject", Action.APPROVE, Verb.REJECT, f"reject #{{n}} {REASON}", _waiting(), _moment("rejected"), quick=False),
     *_both("approve", Action.APPROVE, ActionId.APPROVE, _waiting(STUCK), _moment("queued"), service=STUCK, quick=True),
@@ -812,16 +836,17 @@ ACTS: Sequence[Act] = (
             _row(_ENDED.format(table="locks"))),
     Act(name="unlock", right=Action.UNLOCK, door=Door.HOME, by=ActionId.UNLOCK,
         prepare=_at_home(_locked, ActionId.UNLOCK), happened=_row(_ENDED.format(table="locks"))),
-    _sent("ask for an override", Action.OVERRIDE_FREEZE, names.OVERRIDE_FORM,
+    _sent("ask for an override", Action.DEPLOY, names.OVERRIDE_FORM,
           _form(_pressed(_frozen, ActionId.ASK_OVERRIDE, _BLOCKED), names.OVERRIDE_FORM),
           _row("SELECT 1 FROM overrides WHERE kind = 'freeze' AND body LIKE :like"), quick=True,
           fields={"reason": "it cannot wait"}),
     _button("agree", Action.OVERRIDE_FREEZE, ActionId.AGREE, _asked_override,
             _row("SELECT 1 FROM overrides WHERE id = :id AND body LIKE :like")),
-    *_said("break the glass", Action.BREAK_GLASS, Verb.BREAK_GLASS, _GLASS, _nothing(), _broke, service=STUCK),
+    *_said("break the glass", Action.BREAK_GLASS, Verb.BREAK_GLASS, _GLASS, _nothing(), _broke, service=STUCK,
+           needs=(Action.DEPLOY,)),
     _sent("break the glass", Action.BREAK_GLASS, names.BREAK_GLASS_FORM,
           _form_of(f"break-glass {STUCK} v1.0 {{e}}", names.BREAK_GLASS_FORM), _broke, service=STUCK,
-          fields={"reason": "it burns", "confirm": STUCK}),
+          needs=(Action.DEPLOY,), fields={"reason": "it burns", "confirm": STUCK}),
     _button("review", Action.BREAK_GLASS, ActionId.REVIEW, _to_review,
             _row("SELECT 1 FROM overrides WHERE id = :id AND reviewed_at IS NOT NULL AND body LIKE :like"),
             service=STUCK, also=(Action.CONFIGURE,), says="may not review broken glass for"),
@@ -853,6 +878,7 @@ NO_DOOR = {
     (Action.UNLOCK, Door.FORM),
     (Action.OVERRIDE_FREEZE, Door.COMMAND),
     (Action.OVERRIDE_FREEZE, Door.MENTION),
+    (Action.OVERRIDE_FREEZE, Door.FORM),
     (Action.OVERRIDE_FREEZE, Door.HOME),
     (Action.RUN_NEXT, Door.BUTTON),
     (Action.RUN_NEXT, Door.FORM),
@@ -949,11 +975,13 @@ async def test_who_may_not_changes_nothing_and_is_told_why_and_who_may_does_it(
         allowed, wanted = stage.rows.answer(who, act.right, act.service, environment)
         if not allowed and not any("denies" in part for part in wanted):
             allowed = any(stage.rows.answer(who, also, act.service, environment)[0] for also in act.also)
+        if allowed and act.needs:
+            allowed, wanted = stage.rows.answer(who, *act.needs, act.service, environment)
         if allowed:
             may.append(who)
         else:
             may_not.append((who, [act.says] if act.says else wanted))
-    assert may, "somebody may"
+    may = may or [CHIEF]  # who may everything
     assert len(may_not) >= 2, "somebody may not"
 
     subject = await act.prepare(stage, environment)

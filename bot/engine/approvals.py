@@ -61,7 +61,7 @@ class Approvals:
         return await self._vote(deployment_id, False, requester=requester, subject=subject, reason=reason)
 
     async def lost(self, deployment: Deployment, before: Subject) -> str:
-        """Whose word about ``before`` does not count for ``deployment`` as it would be now, and why; empty if nobody's."""
+        """Whose word about ``before`` does not count for ``deployment`` as it would be now, and why; empty if none."""
         said = [ballot for ballot in await self.ballots.of(deployment.id) if ballot.subject_hash == before.hash]
         if not said:
             return ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
 from bot.domain.lifecycle import Phase
+from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
 from bot.slack.render.deployment import SYMBOLS, metadata, phase_words, release_words
 from bot.slack.render.message import compose
@@ -132,9 +133,14 @@ def _rolled_back(view: DeploymentView) -> str:
     line = f"{SYMBOLS[Phase.ROLLED_BACK]} *Rolled back*: {_what(view)}."
     if rollback is None:
         return line
+    service = escape(view.deployment.service, 80)
+    locked = (
+        f"\nNothing goes forward there until somebody has looked: `{COMMAND} unlock {service} {environment}` ends the "
+        "lock that this has left."
+    )
     return (
         f"{line} {environment} serves {escape(rollback.release.version, 80)} again, "
-        f"brought back by {name(rollback.requester)} with #{rollback.number} ({release_words(rollback)})."
+        f"brought back by {name(rollback.requester)} with #{rollback.number} ({release_words(rollback)}).{locked}"
     )
 
 

@@ -46,6 +46,8 @@ def waiting_notes(view: DeploymentView) -> Iterator[Note]:
                 yield from _approval(view, times[phase], after, last=last)
             case Phase.HELD:
                 yield from _held(view, times[phase], moment, after)
+            case Phase.QUEUED if view.deployment.is_rollback and moment.note:
+                yield _note(view, "exempt", f"! *Goes on all the same*: {_what(view)}. {escape(moment.note, 900)}")
             case Phase.SCHEDULED:
                 yield from _scheduled(view, times[phase], after)
     if view.deployment.hurried and view.deployment.phase is Phase.QUEUED:

@@ -57,7 +57,7 @@ def _order(environments: dict[str, Node], services: dict[str, Node], source: Sou
             yield source.problem(node.at, node.path, f"{_sentence(name, before)}; nothing could ever come through it")
     for service in services.values():
         listed = service.get("environments")
-        elements = {str(node.value): node for node in listed.elements()} if listed else {}
+        elements = {node.value: node for node in listed.elements() if isinstance(node.value, str)} if listed else {}
         for name, earlier in before.items():
             if name in elements and earlier not in elements:
                 message = f"{name} comes after {earlier}, which is not in this list: nothing could ever come to {name}"
@@ -125,8 +125,7 @@ def _approving(role: Node, environment: str) -> Iterator[tuple[list[str], list[s
     """Members and globs of services of each row that lets them approve in an environment."""
     rules, members = role.get("allow"), role.get("members")
     for rule in rules.elements() if rules else []:
-        actions = rule.get("actions")
-        granted = {node.value for node in actions.elements()} if actions else set()
+        granted = set(_texts(rule.get("actions")))
         places = _texts(rule.get("environments"), "*")
         if granted & {"*", str(Action.APPROVE)} and any(fnmatchcase(environment, glob) for glob in places):
             yield _texts(members), _texts(rule.get("services"), "*")

@@ -27,7 +27,7 @@ STAR_ALLOWS = [action for action in ACTIONS if action not in _WRITTEN_OUT]
 _HEALTH_PATH = re.compile(r"/[!-~]{0,511}")
 
 #: Words of the command itself. Its words come in any order, so nothing that it names may be called like one of them.
-VERBS = frozenset({*Verb, *UNAVAILABLE_VERBS, *FLAGS, "may", "stats"})
+VERBS = frozenset({*Verb, *UNAVAILABLE_VERBS, *FLAGS})
 
 
 def is_name(text: str) -> bool:

@@ -179,6 +179,22 @@ def test_without_roles_approval_is_not_what_is_missing(policy: str, providers: P
     assert parse(policy[: policy.index("roles:")], "c.yaml", providers).rules == ()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[configure, override_freeze, break_glass]", "[[configure], { deploy: deploy }]"),
+        ('["@release-managers", "@platform-leads"]', '[["@release-managers"], { a: b }]'),
+        ("[staging, canary, production]", "[staging, [canary], { production: }]"),
+        ("[pay*]", "[[pay], { check: out }]"),
+        ("name: office hours", "name: [office hours]"),
+    ],
+)
+def test_lists_within_lists_are_problems_and_no_accident(policy: str, providers: Providers, old: str, new: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        parse(broken(policy, old, new), "c.yaml", providers)
+    assert all(problem.line for problem in caught.value.problems)
+
+
 def test_a_window_listed_twice_by_an_alias_is_told(policy: str, providers: Providers) -> None:
     text = broken(policy, "      - name: office hours", "      - &hours\n        name: office hours")
     text = broken(text, "      - name: month end", "      - *hours\n      - name: month end")

@@ -6,17 +6,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import UnknownEnvironment, UnknownService
+from bot.domain.errors import BadCommand, UnknownEnvironment, UnknownService
 from bot.domain.ids import LockScope
 from bot.domain.policy.freeze import WhileRunning
+from bot.domain.strategy.kinds import Rolling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.domain.analysis.check import Check
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.domain.policy.access import Rule
     from bot.domain.policy.approval import ApprovalRule
     from bot.domain.policy.window import Window
+    from bot.domain.strategy.kinds import Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ class Environment:
     queue: QueuePolicy = QueuePolicy.ALL
     windows: tuple[Window, ...] = ()
     """When deployments may begin here; none: at any time."""
+    strategy: str | None = None
+    """By which strategy is deployed here, whatever the service's own is."""
     freeze_running: WhileRunning = WhileRunning.CONTINUE
     """What a freeze means for a deployment that has changed something already."""
 
@@ -86,7 +91,15 @@ class Service:
     """Where its versions come from."""
     health: HealthCheck = HealthCheck()
     deadline: float = 600.0
-    """Seconds that a rollout may take."""
+    """Seconds that a rollout may take; for one of several steps, that each may take."""
+    strategy: str = "rolling"
+    """By which of the catalog's strategies it is deployed where neither the request nor the environment says."""
+    checks: tuple[Check, ...] = ()
+    """What is watched while it is rolled out and afterwards."""
+    bake: float = 0.0
+    """Seconds for which the checks are watched after a deployment has succeeded; 0: not at all."""
+    countdown: float = 60.0
+    """Seconds between a failed bake and the automatic rollback; 0: at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +119,24 @@ class Catalog:
     services: Mapping[ServiceName, Service]
     environments: Mapping[EnvironmentName, Environment]
     rules: tuple[Rule, ...] = ()
+    strategies: Mapping[str, Strategy] = field(default_factory=lambda: {"rolling": Rolling()})
+    """By name; ``rolling`` is always there."""
+    metrics: Mapping[str, ProviderRef] = field(default_factory=dict)
+    """Where numbers come from, by the name that checks use."""
+
+    def strategy(self, name: str, service: ServiceName, environment: EnvironmentName) -> Strategy:
+        """The strategy of that name; empty means the environment's or the service's own. Raises `BadCommand`."""
+        own = self.environments[environment].strategy or self.services[service].strategy
+        found = self.strategies.get(name or own)
+        if found is None:
+            known = tuple(self.strategies)
+            raise BadCommand(
+                f"There is no strategy {name!r}.",
+                token=name,
+                suggestions=known[:3],
+                hint=f"There are {', '.join(known)}.",
+            )
+        return found
 
     def service(self, name: str) -> Service:
         """The service of that name; raises `UnknownService`."""

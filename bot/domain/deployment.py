@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.actor import Actor
+    from bot.domain.analysis.countdown import Countdown
     from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
+    from bot.domain.progression import Progression
     from bot.domain.release import Release
     from bot.domain.rollout import Handle, Plan, Progress, Running
 
@@ -130,6 +132,10 @@ class Deployment:
     attempt: int = 1
     """Rises with every Retry; part of the operation id."""
     progress: Progress | None = None
+    progression: Progression | None = None
+    """How far a strategy of several steps has come; None for one that the target does in one go."""
+    countdown: Countdown | None = None
+    """An automatic rollback that is counted down, or was."""
     request: Request | None = None
     turn: str | None = None
     """The turn of the environment's queue that runs it."""

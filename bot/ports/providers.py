@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from bot.domain.catalog import Catalog
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.ports.images import Images
+    from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
 
 
@@ -19,6 +20,9 @@ class Providers(Protocol):
 
     def images(self, catalog: Catalog, service: ServiceName) -> Images:
         """Where the service's versions come from."""
+
+    def metrics(self, catalog: Catalog, name: str) -> MetricSource:
+        """The metric source that the catalog calls by that name."""
 
 
 class CatalogSource(Protocol):

@@ -49,4 +49,28 @@ class SupportsTrafficWeight(Protocol):
     """A target that can split traffic between two releases."""
 
     async def set_weight(self, *, release: Release, percent: int, operation: OperationId) -> Handle:
-        """Send ``percent`` of the traffic to ``release`` and the rest to the stable one."""
+        """Send ``percent`` of the traffic to ``release`` and the rest to the stable one; at 0 it only starts it."""
+
+    async def weight(self, *, release: Release) -> int | None:
+        """How many per cent of the traffic go to ``release`` now; None while that is being changed."""
+
+
+class SupportsPromote(Protocol):
+    """A target that can make what gets a part of the traffic the stable release."""
+
+    async def promote(self, *, release: Release, operation: OperationId) -> Handle:
+        """Begin to make ``release``, which gets traffic already, the stable one. Idempotent like `Target.apply`."""
+
+
+class SupportsAbort(Protocol):
+    """A target that can take a canary back without replacing the stable release."""
+
+    async def take_back(self, *, to: Running | None, operation: OperationId) -> Handle:
+        """Begin to send all traffic to what ran before and to stop the canary. Idempotent like `Target.apply`."""
+
+
+class SupportsRecreate(Protocol):
+    """A target that can stop what runs before it starts the next."""
+
+    async def recreate(self, *, release: Release, operation: OperationId) -> Handle:
+        """Begin to stop what runs and then to start ``release``. Idempotent like `Target.apply`."""

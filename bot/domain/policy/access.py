@@ -27,6 +27,8 @@ class Action(StrEnum):
     RESOLVE = "resolve"
     #: Say yes or no to somebody else's deployment.
     APPROVE = "approve"
+    #: Let a rollout of several steps go on, or hold it where it is.
+    PROMOTE = "promote"
     #: Put a lock, or take one over.
     LOCK = "lock"
     #: Take a lock away, also somebody else's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -72,7 +73,8 @@ class Durable:
 
     async def stop(self) -> None:
         """Stop taking work. What runs is resumed by the next start, from its last finished step."""
-        await self.leases.release(_ALIVE + self.executor, holder=self.executor)
+        with contextlib.suppress(StoreError):  # then the others find out in time that it is gone
+            await self.leases.release(_ALIVE + self.executor, holder=self.executor)
         await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
 
     async def begin(self, deployment_id: DeploymentId, scope: LockScope) -> None:

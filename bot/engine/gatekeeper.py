@@ -88,6 +88,8 @@ class Gatekeeper:
         """What every gate says to a deployment now. Without ``artifact`` it is taken to be there, for the last moment
         before a change, when it was looked for already.
         """
+        if gone := self._gone(deployment.service, deployment.environment):
+            return (gone,)
         return check_gates(
             await self._facts(
                 deployment.release,
@@ -112,6 +114,8 @@ class Gatekeeper:
 
         ``override`` is the only exception that counts.
         """
+        if gone := self._gone(release.service, environment):
+            return (gone,)
         facts = await self._facts(release, environment, requester=member.actor, deployment=None, artifact=False)
         overrides = [one for one in facts.overrides if one.id == override]
         facts = replace(facts, member=member, overrides=overrides, rollback=rollback)
@@ -195,14 +199,7 @@ class Gatekeeper:
         artifact: bool,
     ) -> Facts:
         catalog, service, at = self.catalogs.current(), release.service, self.ledger.now()
-        place = catalog.environments.get(environment)
-        known = catalog.services.get(service)
-        if place is None or known is None or environment not in known.targets:
-            checks: Sequence[GateResult] = [_gone(service, environment)]
-            return Facts(
-                at=at, requester=requester, member=None, rules=catalog.rules, service=service, environment=environment,
-                release=release, checks=checks,
-            )  # fmt: skip
+        place = catalog.environments[environment]
         rollback = deployment is not None and deployment.is_rollback
         member, there, proven = await asyncio.gather(
             self._member(requester, rollback=rollback),
@@ -253,11 +250,15 @@ class Gatekeeper:
             return ()
         return await self.releases.proven(service, after, release)
 
+    def _gone(self, service: ServiceName, environment: EnvironmentName) -> GateResult | None:
+        """What there is to say about a place that the configuration does not have any more: nothing else counts."""
+        catalog = self.catalogs.current()
+        known = catalog.services.get(service)
+        if known is not None and environment in known.targets and environment in catalog.environments:
+            return None
+        sentence = f"The configuration does not have {service} in {environment} any more."
+        return GateResult(name="configuration", verdict=Verdict.BLOCK, sentence=sentence)
+
 
 async def _yes() -> bool:
     return True
-
-
-def _gone(service: ServiceName, environment: EnvironmentName) -> GateResult:
-    sentence = f"The configuration does not have {service} in {environment} any more."
-    return GateResult(name="configuration", verdict=Verdict.BLOCK, sentence=sentence)

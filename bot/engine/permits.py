@@ -2,6 +2,10 @@
 
 A permit is taken first and the rules are read after it. Whoever stops the line writes the rule first and looks for
 permits after it. So one of both always sees the other, whatever dies in between.
+
+A permit is given back as soon as it is certain what became of the call. What was sent may arrive although its sender
+died or lost patience; then the permit stays until it runs out by itself, and until then nobody takes the change for
+unmade.
 """
 
 from __future__ import annotations
@@ -12,14 +16,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bot.domain.policy.gates import stopping
+from bot.domain.errors import ProviderRejected
+from bot.domain.lifecycle import Phase
+from bot.domain.policy.gates import GateResult, Verdict, stopping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
-    from bot.domain.policy.gates import GateResult
     from bot.engine.gatekeeper import Gatekeeper
     from bot.engine.ledger import Ledger
     from bot.ports.deployments import Deployments
@@ -30,6 +35,8 @@ WRITING = "write:"
 WRITE_WITHIN = 25.0
 """Seconds that one call which changes a target may take."""
 _TTL = timedelta(seconds=WRITE_WITHIN + 5.0)
+_LOOK_AGAIN = 0.2
+"""Seconds between two looks for a permit of somebody else."""
 
 
 class ClosedError(Exception):
@@ -51,19 +58,42 @@ class Permits:
     executor: str
 
     @contextlib.asynccontextmanager
-    async def forward(self, deployment_id: DeploymentId) -> AsyncIterator[None]:
-        """Within it one call may change the target. Raises `ClosedError` when a gate has closed, `TimeoutError` when
-        the call takes longer than a permit lasts.
+    async def forward(self, deployment_id: DeploymentId, attempt: int) -> AsyncIterator[None]:
+        """Within it one call may change the target. Raises `ClosedError` when a gate has closed or the deployment is
+        not at that attempt any more, `TimeoutError` when the call takes longer than it may.
         """
         name = f"{WRITING}{deployment_id}"
+        certain = not await self._out(deployment_id)  # else an earlier call may still be on its way
         while not await self.leases.hold(name, holder=self.executor, at=self.ledger.now(), ttl=_TTL):  # noqa: ASYNC110 - another process has it
-            await asyncio.sleep(0.2)  # a replica that died over it; its permit ends by itself
+            await asyncio.sleep(_LOOK_AGAIN)  # a replica that died over it; its permit ends by itself
         try:
             async with asyncio.timeout(WRITE_WITHIN):
-                deployment: Deployment = await self.deployments.get(deployment_id)
-                stops = stopping(await self.gatekeeper.ask(deployment, artifact=False))
-                if stops:
+                if stops := await self._stops(deployment_id, attempt):
                     raise ClosedError(stops)
-                yield
+                before, certain = certain, False
+                try:
+                    yield
+                except ProviderRejected:
+                    certain = before
+                    raise
+                certain = True
         finally:
-            await self.leases.release(name, holder=self.executor)
+            if certain:
+                await self.leases.release(name, holder=self.executor)
+
+    async def run_out(self, deployment_id: DeploymentId) -> None:
+        """Wait until nothing of the deployment is on its way to its target any more."""
+        while await self._out(deployment_id):  # noqa: ASYNC110 - it ends by the clock
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _out(self, deployment_id: DeploymentId) -> bool:
+        return f"{WRITING}{deployment_id}" in await self.leases.held(WRITING, at=self.ledger.now())
+
+    async def _stops(self, deployment_id: DeploymentId, attempt: int) -> tuple[GateResult, ...]:
+        deployment: Deployment = await self.deployments.get(deployment_id)
+        if deployment.phase is not Phase.DEPLOYING or deployment.attempt != attempt:
+            # A replica that was taken for dead wakes up, and another one has long gone on.
+            return (GateResult(name="turn", verdict=Verdict.BLOCK, sentence="Its turn is over."),)
+        if deployment.is_rollback:
+            return ()
+        return stopping(await self.gatekeeper.ask(deployment, artifact=False))

@@ -97,13 +97,11 @@ class Rollout:
         operation = operation_id(deployment_id, "apply", attempt)
 
         async def forward() -> Handle:
-            async with self.permits.forward(deployment_id):
+            async with self.permits.forward(deployment_id, attempt):
                 return await target.apply(release=deployment.release, operation=operation)
 
-        if deployment.is_rollback:
-            return await self._mutate(
-                deployment, lambda: target.apply(release=deployment.release, operation=operation), attempt
-            )
+        if attempt > 1:
+            await self.permits.run_out(deployment_id)
         try:
             return await self._mutate(deployment, forward, attempt)
         except ClosedError as closed:
@@ -115,6 +113,7 @@ class Rollout:
         self, deployment: Deployment, target: Target, operation: OperationId, attempt: int, closed: ClosedError
     ) -> End:
         """What a gate that closed at the last moment means: a change that was begun before a crash is followed on."""
+        await self.permits.run_out(deployment.id)  # until then one that was sent may still arrive
         try:
             begun = await patiently(lambda: target.find(operation=operation), patience=30)
         except ProviderError as error:
@@ -129,6 +128,7 @@ class Rollout:
 
     async def restore(self, deployment_id: DeploymentId, attempt: int) -> End:
         """Begin to bring back what ran before."""
+        await self.permits.run_out(deployment_id)  # else a change that is on its way would come after it
         deployment = await self.deployments.get(deployment_id)
         target = await self.target(deployment)
         operation = operation_id(deployment_id, "restore", attempt)

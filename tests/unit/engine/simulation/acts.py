@@ -439,6 +439,19 @@ class Die(Step):
 
 
 @dataclass(frozen=True)
+class Cut(Step):
+    """A replica cannot reach the database for a while; the others may take it for dead."""
+
+    via: int = 0
+    lasts: float = 5.0
+
+    async def happen(self, world: World, number: int) -> None:
+        replica = world.replicas[sorted(world.replicas)[self.via % len(world.replicas)]]
+        world.tell(f"{replica.name} cannot reach the database for {self.lasts} s")
+        replica.life.cut_until = world.loop.time() + self.lasts
+
+
+@dataclass(frozen=True)
 class Restart(Step):
     """A replica is started anew; one that lives dies first, or is asked to stop."""
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.domain.deployment import Wish
 from bot.domain.ids import EnvironmentName, ServiceName
+from bot.domain.lifecycle import Phase
+from bot.domain.policy.scope import EVERYTHING, Scope
 from bot.engine.orders import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from unit.engine.simulation.outside import Place
     from unit.engine.simulation.replica import Replica
@@ -20,23 +22,25 @@ if TYPE_CHECKING:
 
     from bot.domain.actor import Membership
     from bot.domain.deployment import Deployment
-    from bot.domain.lifecycle import Phase
+    from bot.domain.policy.lock import StickyLock
     from bot.engine.engine import Engine
+    from bot.engine.freezing import Frozen, Unfrozen
 
 T = TypeVar("T")
 
 
 @dataclass
 class Hands:
-    """People at one world's doors, through the replica ``a``."""
+    """People at one world's doors, through the replica ``via``."""
 
     world: World
     acts: int = 0
+    via: str = "a"
 
     @property
     def replica(self) -> Replica:
         """The one that they talk to."""
-        return self.world.replicas["a"]
+        return self.world.replicas[self.via]
 
     @property
     def engine(self) -> Engine:
@@ -92,8 +96,6 @@ class Hands:
 
     async def awaited(self, version: str = "v1", environment: str = "production", **more: Any) -> Deployment:
         """Ask for a deployment, and wait until it waits for approval."""
-        from bot.domain.lifecycle import Phase
-
         return await self.until(await self.deploy(version, environment, **more), Phase.AWAITING_APPROVAL)
 
     async def until(self, one: Deployment, *phases: Phase, within: float = 120.0) -> Deployment:
@@ -126,6 +128,28 @@ class Hands:
         """Let much time pass at once, and see to it that everybody has noticed."""
         await self.world.jump(timedelta(**by))
         await asyncio.sleep(31)
+
+    async def freeze(self, *, by: str = "Linus", scope: Scope = EVERYTHING) -> Frozen:
+        """Stop the line."""
+        return await self.do(self.engine.freezing.freeze(scope=scope, requester=self.who(by), reason="stop"))
+
+    async def unfreeze(self, *, by: str = "Linus", scope: Scope = EVERYTHING) -> Unfrozen:
+        """Go on."""
+        return await self.do(self.engine.freezing.unfreeze(scope=scope, requester=self.who(by)))
+
+    async def lock(self, *, by: str = "Linus", scope: Scope = EVERYTHING, **more: Any) -> StickyLock:
+        """Put a lock."""
+        return await self.do(
+            self.engine.locking.lock(scope=scope, requester=self.who(by), reason="we look into it", **more)
+        )
+
+    async def unlock(self, *, by: str = "Linus", scope: Scope = EVERYTHING) -> Sequence[StickyLock]:
+        """Take it away."""
+        return await self.do(self.engine.locking.unlock(scope=scope, requester=self.who(by)))
+
+    def meanwhile(self, at: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Let something happen when the replica comes to that point; see `Life.point`."""
+        self.replica.life.meanwhile[at] = work
 
     def changes(self, service: str = "checkout", environment: str = "production") -> Sequence[str]:
         """The operations that changed a target, in order."""

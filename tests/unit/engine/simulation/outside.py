@@ -183,7 +183,7 @@ class Weather:
     """How well the outside behaves."""
 
     slow: float = 0.0
-    """Share of calls that take long, sometimes longer than anybody waits."""
+    """Share of changes that take long to arrive, some longer than anybody waits; none longer than half a minute."""
     failing: float = 0.0
     """Share of calls that come to nothing and may be sent again."""
     lost: float = 0.0
@@ -354,7 +354,7 @@ class Line:
 
     async def _arrive(self, change: Callable[[], Handle]) -> Handle:
         world, weather = self.place.world, self.place.world.weather
-        await asyncio.sleep(world.random.uniform(3, 40) if world.chance(weather.slow) else world.random.uniform(0, 0.3))
+        await asyncio.sleep(world.random.uniform(3, 28) if world.chance(weather.slow) else world.random.uniform(0, 0.3))
         if world.chance(weather.failing):
             raise ProviderUnavailable("The platform does not answer.", provider="fake")
         if world.chance(weather.refusing):

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unit.engine.simulation.runtime import REPLICA, Runtime
 
+from bot.domain.errors import StoreError
 from bot.engine.engine import Engine, Ports
 from bot.engine.permits import WRITING
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from unit.engine.simulation.world import World
 
@@ -35,14 +36,20 @@ class Life:
     alive: bool = True
     over: bool = False
     """The run is over: whoever hangs here is let go."""
+    cut_until: float = 0.0
+    """Until when the database cannot be reached from here."""
     dies_at: str = ""
     dies_after: int | None = None
     """How many points with ``dies_at`` in their name it passes before it dies."""
+    meanwhile: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    """What happens in between when it comes to a point of that name, once."""
 
     async def point(self, what: str) -> None:
         """A place at which others may go first, and at which the process may die."""
         if self.alive and not self.over:
             await self.world.others_first()
+            if happens := self.meanwhile.pop(what, None):
+                await happens()
         if self.alive and self.dies_after is not None and self.dies_at in what:
             self.dies_after -= 1
             if self.dies_after < 0:
@@ -50,6 +57,11 @@ class Life:
                 self.world.tell(f"… a replica dies: {what}")
         if not self.alive:
             await self.hang()
+
+    def reach(self) -> None:
+        """Raise `StoreError` while the database cannot be reached."""
+        if self.world.loop.time() < self.cut_until:
+            raise StoreError
 
     async def hang(self) -> None:
         """Never come back."""
@@ -76,6 +88,7 @@ class Wire:
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             await life.point(f"before {where}")
+            life.reach()
             result = await found(*args, **kwargs)
             await life.point(f"after {where}")
             return result
@@ -89,6 +102,7 @@ class LeaseWire(Wire):
     async def hold(self, name: str, **kwargs: Any) -> bool:
         """Take it, and note the instant from which rules are read afresh."""
         await self._life.point("before permit" if name.startswith(WRITING) else "before leases.hold")
+        self._life.reach()
         held: bool = await self._port.hold(name, **kwargs)
         if held and name.startswith(WRITING) and self._life.alive:
             self._life.world.watch.permit(name.removeprefix(WRITING))
@@ -130,7 +144,7 @@ class Replica:
         ports = Ports(
             catalogs=world.outside.catalogs,
             providers=world.outside.providers(self.life),
-            people=Wire(self.life, world.outside.people, "people"),
+            people=world.outside.people,
             leases=LeaseWire(self.life, store.leases, "leases"),
             **wired,
         )

@@ -9,6 +9,8 @@ It follows DBOS 3.4 as DESIGN.md §2 describes it, and its source where that say
 - what the journal keeps was pickled;
 - a partitioned queue with a concurrency of 1 runs the oldest of each partition, and none while one of it is pending,
   wherever that runs;
+- whoever claims a workflow owns it. A process that was taken for dead and lives goes on until it wants to write into the
+  journal, and ends there;
 - a process that starts takes up its own pending workflows; those of a dead one are taken up when somebody says that it
   is dead. Either way they go back into their queue and partition with the place that they had, or into one without
   limits, and whoever looks first runs them.
@@ -53,6 +55,8 @@ class Row:
     status: str
     executor: str
     order: int
+    owner: int = 0
+    """Rises whenever somebody claims it, or takes it from who had it."""
     entries: list[tuple[str, str, bytes]] = field(default_factory=list)
     """Name of the step, how it ended (``returned``, ``raised`` or ``started``), and with what."""
 
@@ -62,7 +66,19 @@ class Run:
     """One try to carry a workflow out."""
 
     row: Row
+    owner: int
     at: int = 0
+
+    def write(self, name: str, how: str, what: object) -> None:
+        """Add to the journal; raises `NoLongerOursError`."""
+        if self.row.owner != self.owner:
+            raise NoLongerOursError
+        self.row.entries.append((name, how, pickle.dumps(what)))
+        self.at += 1
+
+
+class NoLongerOursError(BaseException):
+    """Another process has taken the workflow up."""
 
 
 class JournalError(AssertionError):
@@ -94,7 +110,7 @@ class Journal:
         found = []
         for row in sorted(self.rows.values(), key=lambda one: one.order):
             if row.status == "ENQUEUED" and (not row.partition or (row.queue, row.partition) not in busy):
-                row.status, row.executor = "PENDING", executor
+                row.status, row.executor, row.owner = "PENDING", executor, row.owner + 1
                 found.append(row)
                 busy.add((row.queue, row.partition))
         return found
@@ -103,7 +119,7 @@ class Journal:
         """Put what that executor was at back into the queue."""
         for row in self.rows.values():
             if row.status == "PENDING" and row.executor == executor:
-                row.status, row.queue = "ENQUEUED", row.queue or "internal"
+                row.status, row.queue, row.owner = "ENQUEUED", row.queue or "internal", row.owner + 1
         self.changed()
 
     def changed(self) -> None:
@@ -164,8 +180,7 @@ class Runtime:
         fresh = self.journal.add(row)
         await life.point(f"after {id_} was started")
         if run is not None:
-            run.row.entries.append((f"start {name}", "started", pickle.dumps(id_)))
-            run.at += 1
+            run.write(f"start {name}", "started", id_)
         if fresh and queue is None:
             self.spawn(self._carry_out(row))
 
@@ -183,12 +198,10 @@ class Runtime:
             result = await function(*args)
         except Exception as error:
             await life.point(f"journal: the step {name} raised")
-            run.row.entries.append((name, "raised", pickle.dumps(error)))
-            run.at += 1
+            run.write(name, "raised", error)
             raise
         await life.point(f"journal: the step {name} is done")
-        run.row.entries.append((name, "returned", pickle.dumps(result)))
-        run.at += 1
+        run.write(name, "returned", result)
         return pickle.loads(run.row.entries[-1][2])
 
     def _replayed(self, run: Run, name: str, id_: str | None) -> tuple[str, Any] | None:
@@ -201,18 +214,23 @@ class Runtime:
         return how, pickle.loads(what)
 
     async def _carry_out(self, row: Row) -> None:
-        _RUN.set(Run(row))
+        run = Run(row, row.owner)
+        _RUN.set(run)
         function = inspect.unwrap(vars(Workflows)[row.name])
         status = "SUCCESS"
         try:
             await function(self.replica.workflows, *pickle.loads(row.args))
         except JournalError:
             raise
+        except NoLongerOursError:
+            self.replica.world.tell(f"… {self.replica.name} finds that {row.id} is not its own any more")
+            return
         except Exception as error:
             status = "ERROR"
             self.replica.world.fail(f"the workflow {row.id} broke: {error!r}", error)
         await self.replica.life.point(f"before the end of {row.id} is written")
-        row.status = status
+        if row.owner == run.owner:
+            row.status = status
         self.journal.changed()
 
 

@@ -74,6 +74,7 @@ _deaths = st.builds(
     at=st.sampled_from(["", "journal", "journal", "permit", "target", "target.change", "started", "update", "before"]),
     after=st.integers(0, 12),
 )
+_cuts = st.builds(acts.Cut, gap=_gaps, via=st.integers(0, 1), lasts=st.sampled_from([0.5, 5.0, 25.0]))
 _restarts = st.builds(acts.Restart, gap=_gaps, via=st.integers(0, 1), gently=st.booleans())
 _weather = st.builds(
     acts.Turn,
@@ -110,6 +111,7 @@ _single = st.one_of(
     _weather,
     st.builds(acts.Jump, gap=_gaps, minutes=st.sampled_from([1.0, 16.0, 31.0, 61.0, 1500.0])),
     _deaths,
+    _cuts,
     _restarts,
 )
 _override = st.builds(acts.AskOverride, **{**_operators, **_place, "gap": _breath})
@@ -126,6 +128,8 @@ _scenes = st.one_of(
         lambda found: [*found, acts.Deploy(**{**_facts(found[1]), "who": "Ada", "gap": 1.0})]
     ),
     st.tuples(_deaths, _restarts).map(list),
+    st.tuples(_weather, _plain, _yes, _cuts, _freezes).map(list),
+    st.tuples(_weather, _plain, _yes, _cuts, st.builds(acts.Abort, **_workers, **_which)).map(list),
 )
 
 
@@ -168,6 +172,8 @@ async def go_quiet(world: World) -> None:
     people.gone.clear()
     world.watch.remember()
     world.haste = 0.0
+    for replica in world.replicas.values():
+        replica.life.cut_until = 0.0
     for replica in world.replicas.values():
         await replica.start()
     await _lift_everything(world)

@@ -102,6 +102,8 @@ class World:
         """A line for each phase that a deployment comes into; a listener of every ledger."""
         if self._told.get(one.id, 0) < len(one.timeline):
             self._told[one.id] = len(one.timeline)
+            if "The bot itself broke" in one.note:
+                self.fail(f"#{one.number}: {one.note}")
             note = f": {one.note}" if one.note else ""
             self.tell(
                 f"  #{one.number} ({one.service} {one.release.version} to {one.environment}) is {one.phase.words}{note}"

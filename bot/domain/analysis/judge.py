@@ -1,7 +1,7 @@
 """Judges one look at one check. What cannot be told is inconclusive: no data is never a pass, and never a fail.
 
-Shares with sample counts fail only when chance can hardly have done it (`interval`): each test errs about once in a
-hundred times if the truth lies exactly on the bound, and hardly ever if it is better. Several looks do not add these
+Shares with sample counts fail only when chance can hardly have done it (`interval`): a test errs in one to three of a
+hundred looks if the truth lies exactly on the bound, and hardly ever if it is better. Many looks do not add these
 errors up to an alarm, because one failing look trips nothing: see `watch`.
 """
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NOT_WORSE = Comparison(ratio=1.2)
 """What counts as no worse than before the deployment, for a check that does not say it itself."""
+_PROOF = 1.5
+"""Bad events, extrapolated ones too, up to which there may have been a single one: that proves nothing."""
 
 
 class _Side(Enum):
@@ -140,6 +142,8 @@ def _unusable(check: Check, reading: Reading) -> str:
         return f"no data{f': {why}' if why else ''}."
     if check.kind is Kind.SHARE and not 0 <= value <= 1:
         return f"the source answered {value:g}, which is no share from 0 to 1."
+    if samples is None and reading.samples is not None:
+        return f"the source counts {reading.samples:g} samples, which is no count."
     if samples == 0:
         return "no samples."
     if check.min_samples and samples is None:
@@ -164,7 +168,8 @@ def _beside_limit(check: Check, value: float, samples: float | None) -> _Side:
         return _Side.WITHIN
     if check.kind is Kind.SHARE and samples is not None:
         low, high = wilson(value, samples)
-        certain = low > limit if check.good is Good.AT_MOST else high < limit
+        bad = (value if check.good is Good.AT_MOST else 1 - value) * samples
+        certain = bad > _PROOF and (low > limit if check.good is Good.AT_MOST else high < limit)
         return _Side.BEYOND if certain else _Side.UNSURE
     return _Side.BEYOND
 
@@ -176,25 +181,24 @@ def _beside(check: Check, comparison: Comparison, reading: Reading, other: Readi
     assert base is not None
     share = check.kind is Kind.SHARE
     flipped = share and check.good is Good.AT_LEAST
+    less_is_worse = check.good is Good.AT_LEAST and not share
+    shown = check.show(base)
     if flipped:  # twice as many failures, not half as many successes
         value, base = 1 - value, 1 - base
-    worse, factor = value - base, comparison.ratio - 1
-    if check.good is Good.AT_LEAST and not share:
-        worse, factor = base - value, 1 - 1 / comparison.ratio
-    margin = max(abs(base) * factor, comparison.tolerance)
-    lower = check.good is Good.AT_LEAST and not share
-    bound = base - margin if lower else base + margin
-    if flipped:
-        bound, base = 1 - bound, 1 - base
-    words = f"{check.show(bound)}, allowed beside {check.show(base)} {'of ' if name == 'stable' else ''}{name}"
-    if worse <= margin:
-        return _Found(_Side.WITHIN, bound, words)
-    samples, others = _count(reading), _count(other)
-    if share and samples is not None and others is not None:
-        canary_share, other_share = (value, 1 - base) if flipped else (value, base)
-        certain = at_least_more(canary_share, samples, other_share, others) > margin
-        return _Found(_Side.BEYOND if certain else _Side.UNSURE, bound, words)
-    return _Found(_Side.BEYOND, bound, words)
+    margin = max(
+        abs(base) * (1 - 1 / comparison.ratio if less_is_worse else comparison.ratio - 1), comparison.tolerance
+    )
+    worse, bound = (base - value, base - margin) if less_is_worse else (value - base, base + margin)
+    bound = 1 - bound if flipped else bound
+    side = _Side.WITHIN
+    if worse > margin:
+        side = _Side.BEYOND
+        samples, others = _count(reading), _count(other)
+        if share and samples is not None and others is not None:
+            certain = value * samples > _PROOF and at_least_more(value, samples, base, others) > margin
+            side = _Side.BEYOND if certain else _Side.UNSURE
+    whose = "of stable" if name == "stable" else name
+    return _Found(side, bound, f"the {check.show(bound)} that is allowed beside {shown} {whose}")
 
 
 def _as_before(check: Check, canary: Reading, before: Reading) -> tuple[Verdict, str] | None:

@@ -3,11 +3,11 @@
 Total and without memory: the same facts give the same move, so a move that was decided and not made, because the
 process died, is decided again. Does nothing itself, reads no clock, and does not ask who may say what.
 
-The interpreter of it, in the engine, asks for the next move after every look, every word and every wait; makes it under
-an operation id of its own; and only then takes `after` for the new position. Two moves need care. An `Abort` because of
-`Cause.CHECKS` is counted down first (`bot.domain.analysis.countdown`): meanwhile it goes on asking, and when the move is
-not an abort any more the checks have recovered. And ``observed`` is given only when the target has settled, since a
-target's first answers after a change tell what was before it.
+Who runs it asks for the next move after every look, every word and every wait, makes the move under an operation id
+of its own, and only then takes `after` for the new position. Two things need care. An `Abort` because of
+`Cause.CHECKS` is counted down first (`bot.domain.analysis.countdown`): meanwhile moves are asked for as before, and
+once they are no abort any more the checks have recovered. And ``observed`` is given only when the target has settled,
+since a target's first answers after a change tell what was before it.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ def _go_on(steps: tuple[PlannedStep, ...], position: Position) -> tuple[Move, Po
     if index == len(steps):
         return Promote(), position
     if position.leap:
-        index = max(index, *(number for number, one in enumerate(steps) if one.weight <= position.approved))
+        index = max((number for number, one in enumerate(steps) if one.weight <= position.approved), default=index)
+        index = max(index, position.step + 1)
     percent = steps[index].weight
     return SetWeight(step=index, percent=percent), replace(position, approved=max(position.approved, percent))
 

@@ -51,11 +51,11 @@ class AskApproval:
     refused: str = ""
     """Why only a forced word would be taken now; empty when every word is."""
     asked: datetime
-    nags_at: datetime | None
-    """When those who were asked are reminded, once; None where there is no hurry."""
-    escalates_at: datetime | None
+    nags_at: datetime
+    """When those who were asked are reminded, once."""
+    escalates_at: datetime
     """When others are asked too."""
-    until: datetime | None
+    until: datetime
     """When nobody is waited for any longer."""
     otherwise: OnTimeout
     """What happens then."""
@@ -80,14 +80,14 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abort:
-    """Take the release back. With a weight of 0 and nothing begun, there is nothing to do on the target."""
+    """Take the release back."""
 
     cause: Cause
     why: str
     """One sentence."""
     by: Actor | None = None
     begun: bool = True
-    """Whether anything was changed on the target that has to be taken back."""
+    """Whether anything was changed on the target; if not, there is nothing to do there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def plan(strategy: Strategy) -> tuple[PlannedStep, ...]:
 
 
 def patience(strategy: Strategy) -> Patience:
-    """How long ``strategy`` waits for people; those that never ask wait for ever."""
+    """How long ``strategy`` waits for people; those that never ask have a year."""
     if isinstance(strategy, Canary | BlueGreen):
         return Patience(seconds=strategy.timeout, on_timeout=strategy.on_timeout)
-    return Patience(seconds=float("inf"), on_timeout=OnTimeout.HOLD)
+    return Patience(seconds=365 * 86_400, on_timeout=OnTimeout.HOLD)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.domain.strategy.moves import Abort, Apply, Done, Promote, SetWeight
+from bot.domain.analysis.judgement import Verdict
+from bot.domain.strategy.moves import Abort, Apply, Promote, SetWeight
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.actor import Actor
-    from bot.domain.analysis.judgement import Verdict
     from bot.domain.strategy.moves import Move
 
 
@@ -32,6 +32,8 @@ class Waiver:
     check: str
     verdict: Verdict
     """What they knew of: who waived that it cannot tell has not waived that it fails."""
+    to: int
+    """The weight that they let it go on to. That a check cannot tell is waived only so far."""
     by: Actor
     reason: str
 
@@ -78,7 +80,8 @@ def after(position: Position, move: Move, at: datetime) -> Position:
     """The position once ``move`` has been made, at ``at``. Moves that change nothing change nothing."""
     match move:
         case SetWeight(step=step, percent=percent):
-            there = replace(position, step=step, weight=percent, since=at, asked=None, held=None)
+            waived = tuple(one for one in position.waived if one.verdict is Verdict.FAIL or one.to > percent)
+            there = replace(position, step=step, weight=percent, since=at, asked=None, held=None, waived=waived)
             return replace(there, hurry=False, leap=False)
         case Apply():
             return replace(position, step=0, weight=100, since=at)
@@ -86,7 +89,5 @@ def after(position: Position, move: Move, at: datetime) -> Position:
             return replace(position, promoted=True, weight=100, asked=None, held=None)
         case Abort():
             return replace(position, abort=move, weight=0, since=at, asked=None, held=None)
-        case Done():
-            return position
         case _:
             return position

@@ -91,7 +91,8 @@ def _promote(
         ()
         if passes
         else tuple(
-            Waiver(check=stand.check, verdict=stand.verdict, by=word.by, reason=reason) for stand in standing.left()
+            Waiver(check=stand.check, verdict=stand.verdict, to=word.to, by=word.by, reason=reason)
+            for stand in standing.left()
         )
     )
     after = replace(

@@ -113,10 +113,15 @@ class Bot:
 
 async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.api.app import build_api
+    from bot.api.metrics import Metrics
+    from bot.api.scrape import Scrape
     from bot.api.server import HttpServer, bind
     from bot.engine.engine import Engine, Ports
+    from bot.engine.ledger import utc_now
     from bot.engine.places import take_stock
+    from bot.engine.telemetry import Telemetry
     from bot.slack.app import Slack, SlackTokens, identify
+    from bot.store.overview import StoredOverview
     from bot.store.store import Store
 
     live = LiveCatalog(settings.deploy_config, providers=provider_models())
@@ -126,6 +131,9 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     catalogs = CatalogWithPast(live=live, revisions=store.revisions)
     await catalogs.keep_current()
     providers = RegisteredProviders()
+    metrics = Metrics()
+    overview = StoredOverview(store.database)
+    telemetry = Telemetry(instruments=metrics, displays=metrics, overview=overview, catalogs=catalogs, now=utc_now)
     tokens = SlackTokens(
         bot=settings.slack_bot_token.get_secret_value(),
         app=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
@@ -138,7 +146,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
             catalogs=catalogs,
             providers=providers,
             people=identity,
-            deployments=store.deployments,
+            deployments=telemetry.watching(store.deployments),
             releases=store.releases,
             leases=store.leases,
             locks=store.locks,
@@ -180,7 +188,9 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     stack.push_async_callback(engine.stop)
     await engine.start()
     stack.push_async_callback(slack.stop)
-    http = HttpServer(build_api(readiness=readiness, slack=slack.http_handler()), listening)
+    scrape = Scrape(registry=metrics.registry, refresh=telemetry.look, token=settings.metrics_secret)
+    await telemetry.look()
+    http = HttpServer(build_api(readiness=readiness, slack=slack.http_handler(), metrics=scrape.answer), listening)
     stack.push_async_callback(http.stop)
     http.start()
     await slack.start()
@@ -209,6 +219,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
         asyncio.create_task(_logged(engine.durable.watch_over(), "watching over replicas")),
         asyncio.create_task(_logged(live.run(on_invalid=invalid, on_reloaded=reloaded), "watching the configuration")),
         asyncio.create_task(_logged(stock(), "taking stock")),
+        asyncio.create_task(_logged(telemetry.feel_pulse(), "measuring the event loop")),
     ]
 
     async def end_background() -> None:

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.domain.errors import ConfigurationError
 
+_SHORTEST_TOKEN = 16
+
 
 class Settings(BaseSettings):
     """Process settings. Every field is the environment variable of its name in capitals."""
@@ -34,6 +36,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     executor_id: str = Field(default_factory=socket.gethostname, min_length=1, max_length=100)
     """Names this replica; must differ between replicas and stay the same over a restart."""
+    metrics_token: SecretStr | None = None
+    """What one must show as a bearer token to read ``/metrics``; None: everybody who comes as far as there may."""
     log_level: str = "INFO"
 
     @field_validator("slack_bot_token")
@@ -48,6 +52,16 @@ class Settings(BaseSettings):
     def _is_app_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith("xapp-"):
             raise ValueError("an app-level token begins with xapp-; it stands in the Slack app under Basic Information")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        # An empty one, as from a secret that is not there, must not mean that nobody needs any.
+        if value is not None and not (value.get_secret_value().isascii() and len(value) >= _SHORTEST_TOKEN):
+            raise ValueError(
+                f"must be {_SHORTEST_TOKEN} ASCII characters or more; leave the variable out and no token is asked for"
+            )
         return value
 
     @field_validator("slack_api_url")
@@ -74,6 +88,11 @@ class Settings(BaseSettings):
     def http_mode(self) -> bool:
         """Whether Slack sends to us over HTTP instead of a socket that we open."""
         return self.slack_app_token is None
+
+    @property
+    def metrics_secret(self) -> str | None:
+        """What one must show to read the metrics."""
+        return self.metrics_token.get_secret_value() if self.metrics_token else None
 
     @property
     def database(self) -> str:

@@ -1,1 +1,1 @@
-"""The bot's own HTTP address: health, and Slack's deliveries in HTTP mode."""
+"""The bot's own HTTP address: health, metrics, and Slack's deliveries in HTTP mode."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 
 
-def build_api(*, readiness: Readiness, slack: Handler | None) -> FastAPI:
+def build_api(*, readiness: Readiness, slack: Handler | None, metrics: Handler | None = None) -> FastAPI:
     """The application; ``readiness`` names what is not ready and why, empty when all is."""
     api = FastAPI(title="Deployment Architect", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -29,6 +29,8 @@ def build_api(*, readiness: Readiness, slack: Handler | None) -> FastAPI:
 
     api.add_api_route("/healthz", healthz, methods=["GET"])
     api.add_api_route("/readyz", readyz, methods=["GET"])
+    if metrics is not None:
+        api.add_route("/metrics", metrics, methods=["GET"])
     if slack is not None:
         # Starlette's plain route: Slack's signature is over the raw bytes, which nothing may parse before.
         api.add_route("/slack/events", slack, methods=["POST"])

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; raises `ConfigurationError` when there can be none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # By its name, or asyncio does not see that it is TCP and lets each answer wait 40 ms for an acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

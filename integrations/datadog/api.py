@@ -45,7 +45,8 @@ class Api:
             trouble = ProviderTimeout(f"{NAME} did not answer within {limit:g} s.", provider=PROVIDER)
         except ApiException as error:
             trouble = refusal(PROVIDER, NAME, error.status or 0, error.headers or {}, _said(error.body))
-        except OpenApiException:
+        except (OpenApiException, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            # The client believes that whatever answers is JSON of the right shape.
             trouble = unreadable()
         except (AiosonicError, OSError, EOFError) as error:
             trouble = ProviderUnavailable(f"{NAME} cannot be reached ({type(error).__name__}).", provider=PROVIDER)
@@ -70,6 +71,14 @@ class Api:
             check_return_type=False,
         )
         return found
+
+
+def as_dict(model: Any) -> dict[str, Any]:
+    """What the client made of an answer as plain data; raises `ProviderError` when it made nothing of it."""
+    found = model.to_dict() if hasattr(model, "to_dict") else None
+    if not isinstance(found, dict):
+        raise unreadable()
+    return found
 
 
 def unreadable() -> ProviderError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from datadog_api_client.v1.api.monitors_api import MonitorsApi
 
 from integrations._shared.numbers import no_data, reading
-from integrations.datadog.api import unreadable
+from integrations.datadog.api import as_dict, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,11 @@ class _State(NamedTuple):
 
 async def read_monitors(api: Api, tags: str, *, at: datetime) -> Reading:
     """How many monitors that have all of ``tags`` alert now, each group of a monitor counted; muted ones left out."""
-    states = [state for monitor in await _all(api, tags) for state in _states(monitor, at.timestamp())]
+    monitors = await _all(api, tags)
+    try:
+        states = [state for monitor in monitors for state in _states(monitor, at.timestamp())]
+    except (TypeError, AttributeError):
+        raise unreadable() from None
     alerting = [state for state in states if state.status == "Alert"]
     unknown = [state for state in states if state.status in _UNKNOWN]
     fine = [state for state in states if state.status in _FINE]
@@ -57,7 +61,7 @@ async def _all(api: Api, tags: str) -> list[dict[str, Any]]:
         )
         if not isinstance(page, list):
             raise unreadable()
-        found += [monitor.to_dict() for monitor in page]
+        found += map(as_dict, page)
         if len(page) < _PAGE:
             break
     return found

@@ -23,7 +23,7 @@ from datadog_api_client.v2.model.dora_deployment_request_data import DORADeploym
 from bot.domain.errors import ProviderError, ProviderRejected
 from integrations._shared.failures import told
 from integrations._shared.numbers import Bucket, moments, no_data, now, reading, resampled
-from integrations.datadog.api import NAME, Api, unreadable
+from integrations.datadog.api import NAME, Api, as_dict, unreadable
 from integrations.datadog.monitors import read_monitors
 from integrations.datadog.query import MONITOR, PROVIDER, tagged
 
@@ -124,7 +124,7 @@ class Datadog:
         """The buckets of the one series of ``query`` that lie wholly between the two times, oldest first."""
         start, end = math.floor(since.timestamp()), math.ceil(until.timestamp())
         found = await self._api.call(MetricsApi, "query_metrics", _from=start, to=end, query=query)
-        answer: dict[str, Any] = found.to_dict()
+        answer = as_dict(found)
         if answer.get("status") != "ok" or answer.get("error"):
             # Such an answer has the status 200 all the same.
             said = told(str(answer.get("error") or answer.get("message") or "it does not say why"))
@@ -136,8 +136,12 @@ class Datadog:
             return []
         if len(series) > 1:
             raise ProviderRejected(f"The query gives {len(series)} series and must give one.", provider=PROVIDER)
-        points = sorted(map(_point, series[0].get("pointlist") or ()), key=lambda point: point[0])
-        length = _length(points, series[0].get("interval"))
+        match series[0]:
+            case {"pointlist": [*pairs], **rest}:
+                points = sorted(map(_point, pairs), key=lambda point: point[0])
+                length = _length(points, rest.get("interval"))
+            case _:
+                raise unreadable()
         buckets = [Bucket(at, at + length, value) for at, value in points]
         # The first bucket may have begun before the window, and the last one is not full yet.
         return [bucket for bucket in buckets if bucket.start >= start and bucket.end <= until.timestamp()]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement, ProvenRelease
-    from bot.domain.ids import DeploymentId, EnvironmentName
+    from bot.domain.ids import DeploymentId
     from bot.domain.policy.approval import ApprovalRule, Tally
     from bot.domain.policy.freeze import Freeze
     from bot.domain.policy.gates import GateResult
@@ -140,7 +140,8 @@ class Overview:
     locks: Sequence[StickyLock] = ()
     freezes: Sequence[Freeze] = ()
     scheduled: Sequence[Schedule] = ()
-    windows: Sequence[tuple[EnvironmentName, WindowDecision]] = ()
-    """Of each environment that has windows: whether it is open, and when that changes."""
+    windows: Sequence[tuple[str, WindowDecision]] = ()
+    """Of each environment that has windows: whether it is open, and when that changes. Names the services too where
+    they have not all the same windows."""
     to_review: Sequence[Override] = ()
     """Broken glass that nobody has looked at yet and that the viewer may review."""

@@ -16,13 +16,16 @@ from bot.domain.view import DeploymentView, Overview, QueueView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from bot.domain.actor import Membership
+    from bot.domain.catalog import Catalog
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement
     from bot.domain.ids import EnvironmentName, LockScope, ServiceName
     from bot.domain.policy.lock import StickyLock
     from bot.domain.policy.override import Override
+    from bot.domain.policy.window import Window, WindowDecision
     from bot.domain.view import Forecast
     from bot.engine.approvals import Approvals
     from bot.engine.gatekeeper import Gatekeeper
@@ -165,11 +168,7 @@ class Queries:
             locks=await self.locks.current(at=at),
             freezes=await self.freezes.current(at=at),
             scheduled=await self.schedules.all(),
-            windows=[
-                (environment.name, is_open(environment.windows, at))
-                for environment in catalog.environments.values()
-                if environment.windows
-            ],
+            windows=_windows(catalog, at),
             to_review=[] if viewer is None else await self._to_review(viewer),
         )
 
@@ -245,6 +244,22 @@ class Queries:
             if other.rollback_of == deployment.id and other.phase is not Phase.ABORTED:
                 return other
         return None
+
+
+def _windows(catalog: Catalog, at: datetime) -> list[tuple[str, WindowDecision]]:
+    """Whether each environment with windows is open; by services, where these have not the same windows."""
+    found: list[tuple[str, WindowDecision]] = []
+    for environment in (one for one in catalog.environments.values() if one.windows):
+        alike: dict[tuple[Window, ...], list[str]] = {}
+        for service, place in catalog.places():
+            if place.name == environment.name:
+                windows = tuple(window for window in environment.windows if window.covers(service.name))
+                alike.setdefault(windows, []).append(service.name)
+        for windows, services in alike.items():
+            label = environment.name if len(alike) == 1 else f"{environment.name} ({', '.join(services)})"
+            if windows:
+                found.append((label, is_open(windows, at)))
+    return found
 
 
 def _needs_somebody(deployment: Deployment) -> bool:

@@ -175,6 +175,11 @@ class Steps:
             if other.phase is Phase.SUCCEEDED:
                 await self.ledger.amend(other.id, lambda found: found.touch())
                 break
+        for other in await self.deployments.active():
+            # Something else runs now, so what is to be approved there is something else too: it is looked at anew.
+            same_place = (other.service, other.environment) == (deployment.service, deployment.environment)
+            if same_place and other.phase is Phase.AWAITING_APPROVAL:
+                await self.ledger.amend(other.id, lambda found: found.touch())
 
     async def _place(self, deployment_id: DeploymentId, *, proven: bool) -> Placement | None:
         """Record what runs now; what ran before, unless this is a repetition."""

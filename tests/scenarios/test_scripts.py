@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from world import World, catalog
 
 from bot.bootstrap import demonstration, read_script
+from bot.sandbox.demo import catalog_text
 from bot.sandbox.script.player import play
 from bot.store.engine import Database
 from bot.store.feed import DatabaseFeed
@@ -48,6 +50,33 @@ async def test_it_holds_on_a_fresh_demo(name: str, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
+SECOND_REVIEWER = """\
+  reviewer:
+    members: [U0LINUS]
+    allow:
+      - { actions: [approve, break_glass], services: "*", environments: production }
+"""
+
+
+def like_the_demo(**environments: str) -> str:
+    """The demo's catalog with some of its environments written differently."""
+    before, rest = catalog_text().split("environments:\n", 1)
+    _, after = rest.split("\ndefaults:\n", 1)
+    places = {"staging": "{}", "production": "{}", **environments}
+    written = "".join(f"  {name}: {place}\n" for name, place in places.items())
+    return f"{before}environments:\n{written}\ndefaults:\n{after}"
+
+
+def closed_now(now: datetime) -> str:
+    """An environment that opens in two hours, but for payments, which may come at any time."""
+    opens = now + timedelta(hours=2)
+    return f"""
+    protected: true
+    windows:
+      - {{ name: release hour, allow: "{opens.minute} {opens.hour} * * *", for: 1h, services: [checkout, catalog] }}
+      - {{ name: any time, allow: "0 * * * *", for: 1h, services: [payments] }}"""
+
+
 @pytest.fixture
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """The place that a script needs and that no demo has."""
@@ -55,6 +84,9 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     text, runs = {
         "first": (catalog(environments=("staging", "production"), patience=6), None),
         "verifying": (catalog(passes=60, interval=0.2), "v1.1"),
+        "supersede": (like_the_demo(staging="{ queue: newest }"), "v1.1"),
+        "windows": (like_the_demo(production=closed_now(datetime.now(UTC))), "v1.1"),
+        "void": (like_the_demo(production="{ protected: true, approval: { quorum: 2 } }") + SECOND_REVIEWER, "v1.1"),
     }[name]
     found = await World.open(tmp_path / "world", text=text, runs=runs)
     try:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from bot.domain.deployment import Wish
 from bot.domain.errors import BadCommand, Blocked
+from bot.domain.ids import EnvironmentName, ServiceName
+from bot.domain.policy.access import Action
 from bot.domain.policy.gates import opens_at
 from bot.engine.orders import Order
 from bot.engine.scheduling import GOOD_FOR
@@ -140,6 +142,12 @@ class Orders:
             )
         value = OrderValue(intent.service, intent.version, intent.environment, reason=intent.reason, force=intent.force)
         return await self.shatter(value, intent.reason, intent.confirm, caller)
+
+    async def to_break(self, value: OrderValue, caller: Caller) -> None:
+        """Raise `NotAuthorized` unless the caller may break the glass there. It is asked again when they do."""
+        requester = await self.reception.member(caller)
+        service, environment = ServiceName(value.service), EnvironmentName(value.environment)
+        self.overriding.gatekeeper.authorise(requester, Action.BREAK_GLASS, service, environment)
 
     async def shatter(self, value: OrderValue, reason: str, confirm: str, caller: Caller) -> Deployment:
         """Break the glass for this order; ``confirm`` is what was typed as the name of the service."""

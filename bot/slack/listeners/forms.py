@@ -84,6 +84,7 @@ class ReasonForms:
     async def break_glass(self, order: OrderValue, caller: Caller) -> None:
         """Ask for the reason and the name of the service, as `bot.slack.desk.Forms` wants it."""
         assert caller.trigger is not None, "asked where there is one"
+        await _in_time(self._desk.orders.to_break(order, caller))
         carried = FormValue(order, caller.channel or "")
         await open_form(self._app, caller.trigger, forms.break_glass(carried, reason=order.reason))
 

@@ -46,6 +46,7 @@ _VERDICTS = {
 }
 _ALWAYS_TOLD = frozenset({"order"})
 """Gates that people want to read of although they let it through."""
+_ENDED_BY_PEOPLE = frozenset({"lock", "freeze"})
 _LOCKS = 3
 _NOTHING_BEFORE = "Nothing has to come before"
 
@@ -61,7 +62,8 @@ def gate_line(result: GateResult) -> str:
     if result.name == "approval" and result.verdict is Verdict.BLOCK:
         symbol, word = "○", "Needed"  # a question to somebody, no refusal
     line = f"{symbol} *{gate_title(result.name)}* – {word}: {clause(result.sentence)}"
-    return line + (f" · {ends(result.name, result.until)}" if result.until and result.verdict.stops else "")
+    ended = result.until or (result.name in _ENDED_BY_PEOPLE and result.verdict is Verdict.BLOCK)
+    return line + (f" · {ends(result.name, result.until)}" if ended and result.verdict.stops else "")
 
 
 def gate_lines(results: Iterable[GateResult], *, approval: bool = True) -> list[str]:
@@ -157,7 +159,7 @@ def void_line(view: DeploymentView) -> str:
     approval = view.approval
     if approval is None or not approval.void or view.deployment.phase not in WAITING or approval.tally.approved:
         return ""
-    return f"! *Does not count* – {void_words(approval)}. It must be approved as it is now."
+    return f"! *Void* – {void_words(approval)}. It must be approved as it is now."
 
 
 def void_words(approval: ApprovalView) -> str:

@@ -11,7 +11,7 @@ from bot.slack.names import COMMAND, ActionId, ButtonValue, IdValue
 from bot.slack.render import blocks as b
 from bot.slack.render import controls
 from bot.slack.render.message import Message, compose
-from bot.slack.render.text import escape, instant, listed, name_plain, plain, sentence
+from bot.slack.render.text import escape, instant, name_plain, plain, sentence
 
 if TYPE_CHECKING:
     from bot.domain.notice import Notice
@@ -35,6 +35,7 @@ _NEXT = {
     NoticeKind.LOCK_NAG: "Unlock it, or say that you keep it; else it stays until its time is over or somebody acts.",
     NoticeKind.OVERRIDE_ASKED: "A second person must agree: neither who asks for it nor who deploys.",
     NoticeKind.GLASS_BROKEN: "Somebody must look at it and mark it as reviewed.",
+    NoticeKind.OVERRIDE_AGREED: "Ask for the same deployment once more: now it passes them.",
     NoticeKind.FREED: "Its gates are asked again when it is started.",
 }
 METADATA_EVENT = "notice"
@@ -49,11 +50,9 @@ def notice(told: Notice) -> Message:
     lines = [f"{symbol} *{title}{mark}*", what]
     if advice := _NEXT.get(told.kind):
         lines.append(f"→ {advice}")
+    if told.kind is NoticeKind.UNFROZEN and told.facts.get("held", "").strip():
+        lines.append("→ Each of them is started in its own message, if it is still wanted.")
     content: list[Block] = [b.section("\n".join(lines))]
-    if told.kind is NoticeKind.UNFROZEN and (held := told.facts.get("held", "").strip()):
-        found = held.replace(",", " ").replace("#", " ").split()
-        numbers = listed([f"#{escape(number, 20)}" for number in found], most=20)
-        content.append(b.section(f"‖ *Held meanwhile*: {numbers}. Start what is still wanted in its message."))
     if row := _row(told):
         content.append(b.actions(row))
     metadata = {"event_type": METADATA_EVENT, "event_payload": {"key": plain(told.key, 200)}}

@@ -80,7 +80,7 @@ def _approval(view: DeploymentView, times: int, after: Moment | None, *, last: b
     yield _note(view, key, "\n".join(lines), live=True, row=votes(view))
     if approval.void:
         digest = hashlib.sha256(approval.void.encode("utf-8", "replace")).hexdigest()[:8]
-        line = f"! *Does not count*: {void_words(approval)}. {_what(view)} must be approved as it is now."
+        line = f"! *Void*: {void_words(approval)}. {_what(view)} must be approved as it is now."
         yield _note(view, f"void.{times}.{digest}", line)
     if approval.nudged:
         still = f"! *Still waits for approval*: {_what(view)} – {missing(approval)} · {expires}"

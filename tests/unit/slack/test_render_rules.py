@@ -295,7 +295,8 @@ def test_a_notice_tells_places_times_and_numbers_as_people_read_them() -> None:
     frozen = notices.notice(told(NoticeKind.FROZEN, freeze="f1", scope="*@production", until=LATER.isoformat()))
     assert elements(frozen.blocks)[0]["accessibility_label"] == "Lift the freeze of production"
     assert f"Until <!date^{int(LATER.timestamp())}^" in frozen.text
-    assert "#42 and #43" in str(notices.notice(told(NoticeKind.UNFROZEN, held="42 43")).blocks)
+    assert "started in its own message" in str(notices.notice(told(NoticeKind.UNFROZEN, held="42 43")).blocks)
+    assert "started in its own" not in str(notices.notice(told(NoticeKind.UNFROZEN)).blocks)
     assert "Until" not in notices.notice(told(NoticeKind.FROZEN, until="2025-11-03T09:30:00")).text
     asked = told(NoticeKind.OVERRIDE_ASKED, override="o1", service="checkout", environment="production", version="v1.2")
     assert "checkout v1.2 to production" in elements(notices.notice(asked).blocks)[0]["accessibility_label"]

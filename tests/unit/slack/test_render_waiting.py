@@ -124,12 +124,12 @@ def test_who_approved_is_told_by_the_timeline_when_the_configuration_has_changed
         Phase.DEPLOYING, approval=approval(), deployment=deployment(Phase.DEPLOYING, timeline=(*timeline, began))
     )
     assert "*Approved by*\nGrace Hopper" in written(root(shown).blocks)
-    assert "Does not count" not in written(root(replace(shown, approval=approval(void="It has changed."))).blocks)
+    assert "Void" not in written(root(replace(shown, approval=approval(void="It has changed."))).blocks)
 
 
 def test_an_approval_that_was_voided_is_said_on_the_card_and_told_once() -> None:
     shown = SCENES["awaiting_approval.void"]
-    assert "! *Does not count* – Grace Hopper's approval was for something else" in written(root(shown).blocks)
+    assert "! *Void* – Grace Hopper's approval was for something else" in written(root(shown).blocks)
     [key] = [key for key in by_key(shown) if key.startswith("void.1.")]
     again = replace(shown, approval=approval(void="Linus Torvalds may not approve this."))
     assert key not in by_key(again)

@@ -388,6 +388,8 @@ class Images:
     async def has(self, *, release: Release) -> bool:
         """Whether it is there."""
         await self.life.point("images.has")
+        if self.outside.world.weather.dark:
+            raise ProviderUnavailable("The registry does not answer.", provider="fake")
         return release.artifact.digest not in self.outside.lost
 
     async def versions(self, *, prefix: str = "", limit: int = 100) -> Sequence[str]:

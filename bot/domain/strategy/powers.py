@@ -54,8 +54,6 @@ def check_powers(strategy: Strategy, *, target: str, targets: Mapping[str, Colle
     if not lacks:
         return
     able = sorted(kind for kind, powers in targets.items() if not missing(strategy, powers))
-    who = f"These can: {', '.join(able)}." if able else "None of the targets that are installed can."
-    raise ConfigurationError(
-        f"The strategy {strategy.kind} is nothing for the target {target}: "
-        f"it cannot {', nor '.join(power.words for power in lacks)}. {who}"
-    )
+    who = f"These targets can: {', '.join(able)}." if able else "None of the targets that are installed can."
+    cannot = ", ".join(power.words for power in lacks)
+    raise ConfigurationError(f"The target {target} cannot do the strategy {strategy.kind}: it cannot {cannot}. {who}")

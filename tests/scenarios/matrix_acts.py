@@ -280,7 +280,7 @@ def _both(name: str, right: Action, action: ActionId, prepare: Prepare, happened
     more |= {"right": right, "by": action, "happened": happened}
     return [
         Act(name=name, door=Door.BUTTON, prepare=_pressed(prepare, action), quick=quick, **more),
-        Act(name=name, door=Door.HOME, prepare=_at_home(prepare, action), **more),
+        Act(name=name, door=Door.HOME, prepare=_at_home(prepare, action, SECOND), **more),
     ]
 
 

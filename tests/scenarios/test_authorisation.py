@@ -166,7 +166,7 @@ async def test_who_is_no_member_is_refused_at_the_door(
     if who is not None:
         ws.add_person(who)
         ws.channels[CHANNEL].members.add(who.id)
-        # Their groups do not help them. Nobody else asks for the groups while this lasts.
+        # Their groups do not help them.
         ws.groups["S0RELEASE"].users.append(who.id)
     deliver = delivery.deliver
 
@@ -186,6 +186,8 @@ async def test_who_is_no_member_is_refused_at_the_door(
     await stage.wait(answered, f"refusal of {door} that says {why!r}")
     assert stage.picture() == before
     ws.close_modals(GRACE.person)
+    if who is not None:
+        ws.groups["S0RELEASE"].users.remove(who.id)
     await stage.tidy()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,6 +45,8 @@ class Target(Protocol):
         """One look at whether ``release`` serves there in good health."""
 
 
+@runtime_checkable
+@runtime_checkable
 class SupportsTrafficWeight(Protocol):
     """A target that can split traffic between two releases."""
 
@@ -55,6 +57,8 @@ class SupportsTrafficWeight(Protocol):
         """How many per cent of the traffic go to ``release`` now; None while that is being changed."""
 
 
+@runtime_checkable
+@runtime_checkable
 class SupportsPromote(Protocol):
     """A target that can make what gets a part of the traffic the stable release."""
 
@@ -62,6 +66,8 @@ class SupportsPromote(Protocol):
         """Begin to make ``release``, which gets traffic already, the stable one. Idempotent like `Target.apply`."""
 
 
+@runtime_checkable
+@runtime_checkable
 class SupportsAbort(Protocol):
     """A target that can take a canary back without replacing the stable release."""
 
@@ -69,6 +75,8 @@ class SupportsAbort(Protocol):
         """Begin to send all traffic to what ran before and to stop the canary. Idempotent like `Target.apply`."""
 
 
+@runtime_checkable
+@runtime_checkable
 class SupportsRecreate(Protocol):
     """A target that can stop what runs before it starts the next."""
 

@@ -12,8 +12,9 @@ from sqlalchemy import insert, select, update
 from bot.domain.audit import AuditEntry, Deed, about_deployment
 from bot.domain.errors import UnknownDeployment
 from bot.domain.policy.approval import Ballot, identity
+from bot.store.body import actor_in, actor_out, dump, load
 from bot.store.chain import append
-from bot.store.codec import actor_in, actor_out, deployment_of, dump, load
+from bot.store.codec import deployment_of
 from bot.store.tables import ballots, deployments
 
 if TYPE_CHECKING:

@@ -6,28 +6,22 @@ Lenient about what an older build did not write (a default stands in for it), st
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from bot.domain.actor import Actor, ActorKind, Door
+from bot.domain.actor import Door
 from bot.domain.deployment import Deployment, Hold, Moment, Request, Resolution, Wish
-from bot.domain.errors import StoreError
 from bot.domain.history import Event, Placement, ProvenRelease
 from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, OperationId, ServiceName
 from bot.domain.lifecycle import Phase
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle, Plan, Progress, Running
+from bot.store.body import Json, actor_in, actor_out, dump, enum_of, instant_in, instant_out, load, maybe
+from bot.store.codec_progression import countdown_in, countdown_out, progression_in, progression_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from enum import StrEnum
+    from collections.abc import Mapping
 
     from sqlalchemy import RowMapping
-
-Json = dict[str, Any]
-_E = TypeVar("_E", bound="StrEnum")
-_T = TypeVar("_T")
 
 
 def deployment_row(deployment: Deployment) -> Json:
@@ -58,19 +52,21 @@ def deployment_row(deployment: Deployment) -> Json:
                 "catalog_revision": deployment.catalog_revision,
                 "rollback_of": deployment.rollback_of,
                 "force": deployment.force,
-                "wish": _maybe(deployment.wish, _wish_out),
+                "wish": maybe(deployment.wish, _wish_out),
                 "waits": deployment.waits,
                 "hurried": deployment.hurried,
-                "hold": _maybe(deployment.hold, _hold_out),
+                "hold": maybe(deployment.hold, _hold_out),
                 "timeline": [_moment_out(moment) for moment in deployment.timeline],
                 "note": deployment.note,
-                "plan": _maybe(deployment.plan, _plan_out),
-                "previous": _maybe(deployment.previous, _running_out),
+                "plan": maybe(deployment.plan, _plan_out),
+                "previous": maybe(deployment.previous, _running_out),
                 "previous_recorded": deployment.previous_recorded,
-                "handle": _maybe(deployment.handle, _handle_out),
+                "handle": maybe(deployment.handle, _handle_out),
                 "attempt": deployment.attempt,
-                "progress": _maybe(deployment.progress, _progress_out),
-                "request": _maybe(deployment.request, _request_out),
+                "progress": maybe(deployment.progress, _progress_out),
+                "progression": maybe(deployment.progression, progression_out),
+                "countdown": maybe(deployment.countdown, countdown_out),
+                "request": maybe(deployment.request, _request_out),
             }
         ),
     }
@@ -98,19 +94,21 @@ def deployment_of(row: RowMapping) -> Deployment:
         catalog_revision=body.get("catalog_revision", ""),
         rollback_of=body.get("rollback_of"),
         force=body.get("force", False),
-        wish=_maybe(body.get("wish"), _wish_in),
+        wish=maybe(body.get("wish"), _wish_in),
         waits=body.get("waits", False),
         hurried=body.get("hurried", False),
-        hold=_maybe(body.get("hold"), _hold_in),
+        hold=maybe(body.get("hold"), _hold_in),
         timeline=tuple(_moment_in(moment) for moment in body.get("timeline", ())),
         note=body.get("note", ""),
-        plan=_maybe(body.get("plan"), _plan_in),
-        previous=_maybe(body.get("previous"), _running_in),
+        plan=maybe(body.get("plan"), _plan_in),
+        previous=maybe(body.get("previous"), _running_in),
         previous_recorded=body.get("previous_recorded", False),
-        handle=_maybe(body.get("handle"), _handle_in),
+        handle=maybe(body.get("handle"), _handle_in),
         attempt=body.get("attempt", 1),
-        progress=_maybe(body.get("progress"), _progress_in),
-        request=_maybe(body.get("request"), _request_in),
+        progress=maybe(body.get("progress"), _progress_in),
+        progression=maybe(body.get("progression"), progression_in),
+        countdown=maybe(body.get("countdown"), countdown_in),
+        request=maybe(body.get("request"), _request_in),
     )
 
 
@@ -208,57 +206,6 @@ def proven_of(row: RowMapping) -> ProvenRelease:
     )
 
 
-def dump(value: Json) -> str:
-    """A body as text of ASCII."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
-
-
-def load(body: str, what: str) -> Json:
-    """The body of a row; raises `StoreError` that names ``what`` when it is damaged."""
-    try:
-        value: Json = json.loads(body)
-    except ValueError:
-        raise StoreError(f"The database's {what} cannot be read: it is damaged.") from None
-    return value
-
-
-def enum_of(kind: type[_E], value: str, what: str) -> _E:
-    """The member that ``value`` names; raises `StoreError` when only a newer build knows it."""
-    try:
-        return kind(value)
-    except ValueError:
-        raise StoreError(
-            f"The database knows the {what} {value!r}, this build does not: a newer one wrote it. Upgrade this one."
-        ) from None
-
-
-def _maybe(value: Any, convert: Callable[[Any], _T]) -> _T | None:
-    return None if value is None else convert(value)
-
-
-def instant_out(value: datetime) -> str:
-    """An instant within a body; raises `TypeError` for a naive one."""
-    if value.tzinfo is None:
-        raise TypeError("A time without a time zone cannot be stored.")
-    return value.astimezone(UTC).isoformat()
-
-
-def instant_in(value: str) -> datetime:
-    """An instant from within a body."""
-    return datetime.fromisoformat(value)
-
-
-def actor_out(actor: Actor) -> Json:
-    """An actor within a body."""
-    return {"kind": actor.kind.value, "workspace": actor.workspace, "id": actor.id, "name": actor.name}
-
-
-def actor_in(value: Mapping[str, Any]) -> Actor:
-    """An actor from within a body."""
-    kind = enum_of(ActorKind, value.get("kind", ActorKind.PERSON.value), "kind of actor")
-    return Actor(kind=kind, workspace=value.get("workspace", ""), id=value["id"], name=value.get("name", value["id"]))
-
-
 def _release_out(release: Release) -> Json:
     return {
         "service": release.service,
@@ -313,7 +260,7 @@ def _running_in(value: Mapping[str, Any]) -> Running:
 
 def _plan_out(plan: Plan) -> Json:
     return {
-        "current": _maybe(plan.current, _running_out),
+        "current": maybe(plan.current, _running_out),
         "changes": list(plan.changes),
         "warnings": list(plan.warnings),
         "no_change": plan.no_change,
@@ -322,7 +269,7 @@ def _plan_out(plan: Plan) -> Json:
 
 def _plan_in(value: Mapping[str, Any]) -> Plan:
     return Plan(
-        current=_maybe(value.get("current"), _running_in),
+        current=maybe(value.get("current"), _running_in),
         changes=tuple(value.get("changes", ())),
         warnings=tuple(value.get("warnings", ())),
         no_change=value.get("no_change", False),
@@ -376,9 +323,9 @@ def _hold_out(hold: Hold) -> Json:
     return {
         "gate": hold.gate,
         "sentence": hold.sentence,
-        "until": _maybe(hold.until, instant_out),
+        "until": maybe(hold.until, instant_out),
         "resumes": hold.resumes,
-        "expires": _maybe(hold.expires, instant_out),
+        "expires": maybe(hold.expires, instant_out),
     }
 
 
@@ -386,7 +333,7 @@ def _hold_in(value: Mapping[str, Any]) -> Hold:
     return Hold(
         gate=value["gate"],
         sentence=value.get("sentence", ""),
-        until=_maybe(value.get("until"), instant_in),
+        until=maybe(value.get("until"), instant_in),
         resumes=value.get("resumes", False),
-        expires=_maybe(value.get("expires"), instant_in),
+        expires=maybe(value.get("expires"), instant_in),
     )

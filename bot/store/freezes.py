@@ -16,8 +16,8 @@ from bot.domain.audit import AuditEntry, Deed, instant
 from bot.domain.errors import NothingToDo
 from bot.domain.policy.freeze import Freeze
 from bot.domain.policy.scope import scope_of
+from bot.store.body import actor_in, actor_out, dump, load
 from bot.store.chain import append
-from bot.store.codec import actor_in, actor_out, dump, load
 from bot.store.epoch import raise_epoch, read_epoch
 from bot.store.tables import freezes
 

@@ -16,8 +16,8 @@ from bot.domain.audit import AuditEntry, Deed, instant
 from bot.domain.errors import NothingToDo, SomebodyWasFaster, StoreError
 from bot.domain.policy.lock import ChangeType, LockLevel, StickyLock
 from bot.domain.policy.scope import scope_of
+from bot.store.body import actor_in, actor_out, dump, enum_of, instant_in, instant_out, load
 from bot.store.chain import append
-from bot.store.codec import actor_in, actor_out, dump, enum_of, instant_in, instant_out, load
 from bot.store.epoch import raise_epoch
 from bot.store.tables import locks
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from bot.domain.errors import StoreError
 from bot.domain.ids import DeploymentId
 from bot.domain.notice import Notice, NoticeKind
-from bot.store.codec import actor_in, actor_out, dump, enum_of, load
+from bot.store.body import actor_in, actor_out, dump, enum_of, load
 from bot.store.tables import notices
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from bot.domain.audit import AuditEntry, instant
 from bot.domain.errors import NothingToDo, SomebodyWasFaster, UnknownDeployment
 from bot.domain.ids import DeploymentId, EnvironmentName, ServiceName
 from bot.domain.policy.override import Override, OverrideKind
+from bot.store.body import actor_in, actor_out, dump, enum_of, load
 from bot.store.chain import append
-from bot.store.codec import actor_in, actor_out, deployment_of, dump, enum_of, load
+from bot.store.codec import deployment_of
 from bot.store.epoch import raise_epoch
 from bot.store.tables import deployments, overrides
 

@@ -13,8 +13,9 @@ from bot.domain.audit import AuditEntry, about_deployment, instant
 from bot.domain.errors import NothingToDo, SomebodyWasFaster, UnknownDeployment
 from bot.domain.ids import DeploymentId
 from bot.domain.schedule import Schedule
+from bot.store.body import actor_in, actor_out, dump, load
 from bot.store.chain import append
-from bot.store.codec import actor_in, actor_out, deployment_of, dump, load
+from bot.store.codec import deployment_of
 from bot.store.tables import deployments, schedules
 
 if TYPE_CHECKING:

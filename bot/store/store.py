@@ -25,6 +25,7 @@ from bot.store.messages import StoredMessages
 from bot.store.migrations import migrate
 from bot.store.notices import StoredNotices
 from bot.store.overrides import StoredOverrides
+from bot.store.readings import StoredReadings
 from bot.store.releases import StoredReleases
 from bot.store.revisions import StoredCatalogRevisions
 from bot.store.schedules import StoredSchedules
@@ -57,6 +58,7 @@ class Store:
     schedules: StoredSchedules
     overrides: StoredOverrides
     notices: StoredNotices
+    readings: StoredReadings
 
     @property
     def shared(self) -> bool:
@@ -105,6 +107,7 @@ class Store:
                 schedules=StoredSchedules(database),
                 overrides=StoredOverrides(database),
                 notices=StoredNotices(database),
+                readings=StoredReadings(database),
             )
 
 

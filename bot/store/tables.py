@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -32,7 +33,7 @@ from bot.domain.audit import COLUMNS
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Dialect
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The revision of the schema that this build works with: the newest of ``migrations/versions``."""
 
 
@@ -344,3 +345,16 @@ notices = Table(
 )
 _is_to_tell = _only("ts IS NULL")
 Index("ix_notices_untold", notices.c.at, notices.c.key, **_is_to_tell)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("deployment_id", String(64), ForeignKey("deployments.id"), primary_key=True),
+    Column("check", Text, primary_key=True),
+    Column("track", String(16), primary_key=True),
+    Column("at", Instant, primary_key=True),
+    # Null where there was no data.
+    Column("value", Double),
+    Column("samples", Double),
+)
+Index("ix_readings_age", readings.c.deployment_id, readings.c.at)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from bot.domain.actor import BOT, Actor, ActorKind, Door
+from bot.domain.analysis.countdown import Countdown, CountdownState
+from bot.domain.analysis.judgement import Judgement, Verdict
+from bot.domain.analysis.watch import Look
 from bot.domain.deployment import Deployment, Hold, Moment, Request, Resolution, Wish
 from bot.domain.history import Event
 from bot.domain.ids import (
@@ -20,8 +23,13 @@ from bot.domain.ids import (
     new_deployment_id,
 )
 from bot.domain.lifecycle import Phase
+from bot.domain.metric import Reading
+from bot.domain.progression import Looks, Progression
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle, Plan, Progress, Running
+from bot.domain.strategy.kinds import OnTimeout
+from bot.domain.strategy.moves import Abort, AskApproval, Cause
+from bot.domain.strategy.position import Held, Position, Waiver
 
 if TYPE_CHECKING:
     from bot.store.deployments import StoredDeployments
@@ -133,6 +141,82 @@ holds = st.builds(
     resumes=st.booleans(),
     expires=st.none() | instants,
 )
+verdicts = st.sampled_from(Verdict)
+weights = st.integers(0, 100)
+# Infinite too, as a division that went wrong; what is no number at all has a test of its own.
+numbers = st.none() | st.floats(allow_nan=False)
+positions = st.builds(
+    Position,
+    step=st.integers(-1, 9),
+    weight=weights,
+    since=instants,
+    approved=weights,
+    approved_by=st.none() | actors,
+    asked=st.none() | instants,
+    held=st.none() | st.builds(Held, at=instants, by=st.none() | actors, why=anything),
+    hurry=st.booleans(),
+    leap=st.booleans(),
+    waived=st.lists(
+        st.builds(Waiver, check=anything, verdict=verdicts, to=weights, by=actors, reason=anything), max_size=2
+    ).map(tuple),
+    abort=st.none()
+    | st.builds(Abort, cause=st.sampled_from(Cause), why=anything, by=st.none() | actors, begun=st.booleans()),
+    promoted=st.booleans(),
+)
+judgements = st.builds(
+    Judgement,
+    check=anything,
+    verdict=verdicts,
+    at=instants,
+    value=numbers,
+    limit=numbers,
+    baseline=numbers,
+    samples=numbers,
+    age=numbers,
+    pre_existing=st.booleans(),
+    sentence=anything,
+)
+looks_at_checks = st.builds(
+    Looks,
+    check=anything,
+    looks=st.lists(st.builds(Look, at=instants, verdict=verdicts), max_size=3).map(tuple),
+    last=st.none() | judgements,
+    tripped=st.none() | instants,
+    why=anything,
+)
+readings = st.builds(Reading, value=numbers, at=instants, samples=numbers, why=anything)
+questions = st.builds(
+    AskApproval,
+    step=st.integers(0, 9),
+    weight=weights,
+    options=st.lists(weights, max_size=2).map(tuple),
+    why=anything,
+    refused=anything,
+    asked=instants,
+    nags_at=instants,
+    escalates_at=instants,
+    until=instants,
+    otherwise=st.sampled_from(OnTimeout),
+)
+progressions = st.builds(
+    Progression,
+    position=positions,
+    looks=st.lists(looks_at_checks, max_size=2).map(tuple),
+    before=st.dictionaries(anything, readings, max_size=2),
+    question=st.none() | questions,
+    why=anything,
+)
+countdowns = st.builds(
+    Countdown,
+    why=anything,
+    began=instants,
+    deadline=instants,
+    state=st.sampled_from(CountdownState),
+    by=st.none() | actors,
+    snoozes=counts,
+    barred=anything,
+    ended=st.none() | instants,
+)
 moments = st.builds(Moment, phase=st.sampled_from(Phase), at=instants, actor=actors, note=anything)
 deployments_of_all_kinds = st.builds(
     Deployment,
@@ -165,6 +249,8 @@ deployments_of_all_kinds = st.builds(
     handle=st.none() | st.builds(Handle, operation=operations, generation=anything),
     attempt=st.integers(1, 9),
     progress=st.none() | st.builds(Progress, done=counts, total=counts, message=anything),
+    progression=st.none() | progressions,
+    countdown=st.none() | countdowns,
     request=st.none() | requests,
     turn=st.none() | plain,
 )

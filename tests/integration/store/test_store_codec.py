@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +13,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as HypothesisPhase
 from store_samples import (
     NOON,
+    countdowns,
     deployment,
     deployments_of_all_kinds,
     events_of_all_kinds,
+    progressions,
     requested,
 )
 
 from bot.domain.actor import BOT
+from bot.domain.analysis.countdown import begin
+from bot.domain.analysis.judgement import Verdict
+from bot.domain.analysis.watch import Look
 from bot.domain.deployment import Deployment, Hold
 from bot.domain.errors import StoreError
 from bot.domain.lifecycle import Phase
+from bot.domain.metric import Reading
+from bot.domain.progression import Looks, Progression
+from bot.domain.strategy.moves import Abort, Cause
+from bot.domain.strategy.position import start
 from bot.store.codec import deployment_of, deployment_row, event_of, event_row
 
 if TYPE_CHECKING:
+    from bot.domain.analysis.countdown import Countdown
     from bot.domain.history import Event
     from bot.store.deployments import StoredDeployments
 
@@ -45,6 +56,66 @@ def test_the_strategy_varies_every_field() -> None:
 @given(deployments_of_all_kinds)
 def test_a_deployment_comes_back_as_it_went_into_a_row(made: Deployment) -> None:
     assert deployment_of(deployment_row(made)) == made  # type: ignore[arg-type]  # a dict reads like a row
+
+
+@given(progressions, countdowns)
+def test_a_rollout_of_several_steps_comes_back_as_it_went_into_a_row(
+    progression: Progression, countdown: Countdown
+) -> None:
+    made = deployment(progression=progression, countdown=countdown)
+    assert deployment_of(deployment_row(made)) == made  # type: ignore[arg-type]  # a dict reads like a row
+
+
+def test_the_strategies_vary_every_field_of_a_rollout_of_several_steps() -> None:
+    seen: dict[str, set[str]] = {}
+
+    def take(value: Any) -> None:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            for field in dataclasses.fields(value):
+                seen.setdefault(f"{type(value).__name__}.{field.name}", set()).add(repr(getattr(value, field.name)))
+                take(getattr(value, field.name))
+        for one in value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else ():
+            take(one)
+
+    @settings(max_examples=100, database=None, derandomize=True)
+    @given(progressions, countdowns)
+    def collect(progression: Progression, countdown: Countdown) -> None:
+        take(progression)
+        take(countdown)
+
+    collect()
+    assert {"Held.why", "Waiver.to", "Abort.begun", "Look.verdict", "Judgement.age", "Reading.samples"} < set(seen)
+    assert {"AskApproval.otherwise", "Countdown.barred"} < set(seen)
+    assert [name for name, values in seen.items() if len(values) < 2] == []
+
+
+def test_what_is_no_number_is_kept_as_none() -> None:
+    """It is not even equal to itself, so whoever compares what was with what is would see a change for ever."""
+    odd = Reading(value=math.nan, at=NOON, samples=math.nan, why="0 / 0")
+    made = deployment(progression=Progression(position=start(NOON), before={"errors": odd}))
+    once = deployment_of(deployment_row(made))  # type: ignore[arg-type]  # a dict reads like a row
+    assert once.progression is not None
+    assert once.progression.before == {"errors": Reading(value=None, at=NOON, why="0 / 0")}
+    assert deployment_of(deployment_row(once)) == once  # type: ignore[arg-type]  # a dict reads like a row
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('"verdict":"fail"', '"verdict":"shrug"', "verdict 'shrug'"),
+        ('"cause":"checks"', '"cause":"boredom"', "cause of an end 'boredom'"),
+        ('"state":"running"', '"state":"frozen"', "state of a countdown 'frozen'"),
+    ],
+)
+def test_a_word_of_a_newer_build_is_refused(old: str, new: str, what: str) -> None:
+    abort = Abort(cause=Cause.CHECKS, why="errors: 8 % of at most 2 %.")
+    looks = Looks(check="errors", looks=(Look(at=NOON, verdict=Verdict.FAIL),))
+    progression = Progression(position=dataclasses.replace(start(NOON), abort=abort), looks=(looks,))
+    row = deployment_row(deployment(progression=progression, countdown=begin("errors", at=NOON)))
+    assert old in row["body"]
+    row["body"] = row["body"].replace(old, new)
+    with pytest.raises(StoreError, match=rf"{what}.*newer"):
+        deployment_of(row)  # type: ignore[arg-type]  # a dict reads like a row
 
 
 @given(events_of_all_kinds)
@@ -83,6 +154,7 @@ def test_a_row_of_an_older_build_gets_defaults() -> None:
     assert (old.requester.name, old.strategy, old.timeline, old.attempt) == ("U0ADA", "rolling", (), 1)
     assert (old.plan, old.previous, old.previous_recorded, old.request) == (None, None, False, None)
     assert (old.wish, old.waits, old.hurried, old.hold) == (None, False, False, None)
+    assert (old.progression, old.countdown) == (None, None)
     # What it wrote when it held one, before anybody knew of more about it.
     held = {**kept, "hold": {"gate": "freeze"}}
     assert deployment_of({**row, "body": json.dumps(held)}).hold == Hold(gate="freeze", sentence="")  # type: ignore[arg-type]  # a dict reads like a row

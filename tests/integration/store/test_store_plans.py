@@ -21,6 +21,7 @@ from bot.store.locks import open_locks
 from bot.store.messages import untold_deployments
 from bot.store.notices import untold_notices
 from bot.store.overrides import overrides_at, overrides_of, overrides_to_review
+from bot.store.readings import newest_not_kept, readings_of
 from bot.store.releases import good_releases
 from bot.store.schedules import due_schedules
 from bot.store.tables import (
@@ -33,6 +34,7 @@ from bot.store.tables import (
     notices,
     overrides,
     proven,
+    readings,
     schedules,
 )
 
@@ -77,6 +79,8 @@ QUESTIONS: dict[str, tuple[Select[Any], str]] = {
     "exceptions of a deployment": (overrides_of("d77"), "ix_overrides_used_by"),
     "exceptions to review": (overrides_to_review(), "ix_overrides_to_review"),
     "untold notices": (untold_notices(50), "ix_notices_untold"),
+    "readings": (readings_of("d77"), "readings"),
+    "readings to give up": (newest_not_kept("d77"), "ix_readings_age"),
     "due": (due_schedules(NOON, 20), "ix_schedules_open"),
 }
 SORTED_BY_INDEX = {"active", "history of a place", "history of a service", "stale", "rollback target"}
@@ -87,7 +91,7 @@ async def full(database: Database) -> Database:
     """A past of thousands, of which twenty are under way."""
     rows, records, releases, posted = [], [], [], []
     locked, frozen, said, timed = [], [], [], []
-    excepted, noted = [], []
+    excepted, noted, read = [], [], []
     for number in range(1, ROWS + 1):
         under_way = number % 300 == 0
         made = deployment(
@@ -120,6 +124,7 @@ async def full(database: Database) -> Database:
         )
         note = {"kind": "lock_nag", "at": NOON, "tried_at": None, "channel": "D1"}
         noted.append({"key": made.id, **note, "ts": None if under_way else "1", "body": "{}"})
+        read.append({"deployment_id": made.id, "check": "errors", "track": "canary", "at": NOON, "value": 0.01})
         timed.append({**past, "deployment_id": made.id, "expires": NOON, "version": 1})
 
     async def fill(connection: AsyncConnection) -> None:
@@ -134,6 +139,7 @@ async def full(database: Database) -> Database:
             (schedules, timed),
             (overrides, excepted),
             (notices, noted),
+            (readings, read),
         ):
             await connection.execute(insert(table), values)
         await connection.execute(text("ANALYZE"))

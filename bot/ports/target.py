@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,7 +46,6 @@ class Target(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class SupportsTrafficWeight(Protocol):
     """A target that can split traffic between two releases."""
 
@@ -58,7 +57,6 @@ class SupportsTrafficWeight(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class SupportsPromote(Protocol):
     """A target that can make what gets a part of the traffic the stable release."""
 
@@ -67,7 +65,6 @@ class SupportsPromote(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class SupportsAbort(Protocol):
     """A target that can take a canary back without replacing the stable release."""
 
@@ -75,7 +72,6 @@ class SupportsAbort(Protocol):
         """Begin to send all traffic to what ran before and to stop the canary. Idempotent like `Target.apply`."""
 
 
-@runtime_checkable
 @runtime_checkable
 class SupportsRecreate(Protocol):
     """A target that can stop what runs before it starts the next."""

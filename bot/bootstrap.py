@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bot.domain.catalog import Catalog
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.ports.images import Images
+    from bot.ports.metrics import MetricSource
     from bot.ports.revisions import CatalogRevisions
     from bot.ports.target import Target
     from bot.sandbox.demo import Demo
@@ -47,6 +48,7 @@ class RegisteredProviders:
 
     _targets: dict[str, Target] = field(default_factory=dict)
     _images: dict[str, Images] = field(default_factory=dict)
+    _metrics: dict[str, MetricSource] = field(default_factory=dict)
 
     def target(self, catalog: Catalog, service: ServiceName, environment: EnvironmentName) -> Target:
         """Where the service runs in that environment."""
@@ -63,6 +65,14 @@ class RegisteredProviders:
         if key not in self._images:
             self._images[key] = registry.build_images(reference, service=service)
         return self._images[key]
+
+    def metrics(self, catalog: Catalog, name: str) -> MetricSource:
+        """The metric source that the catalog calls by that name."""
+        reference = catalog.metrics[name]
+        key = f"{name} {reference}"
+        if key not in self._metrics:
+            self._metrics[key] = registry.build_metrics(reference)
+        return self._metrics[key]
 
 
 @dataclass(kw_only=True)
@@ -155,6 +165,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
             schedules=store.schedules,
             overrides=store.overrides,
             notices=store.notices,
+            readings=store.readings,
         ),
         database_url=store.durable_url,
         executor=settings.executor_id,

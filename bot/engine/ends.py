@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class EndKind(StrEnum):
@@ -33,6 +33,10 @@ class End(TypedDict):
 
     kind: str
     note: str
+    in_steps: NotRequired[bool]
+    """Of the step that looks at what ran before: the strategy has steps of its own."""
+    bakes: NotRequired[bool]
+    """Of the same: its checks are watched after it has succeeded."""
 
 
 def end(kind: EndKind, note: str = "") -> End:

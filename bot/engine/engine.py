@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from bot.engine.admission import Admission
 from bot.engine.approvals import Approvals
+from bot.engine.baking import Baking
+from bot.engine.checking import Checking
 from bot.engine.durable import Durable
 from bot.engine.freezing import Freezing
 from bot.engine.gatekeeper import Gatekeeper
@@ -16,11 +18,14 @@ from bot.engine.locking import Locking
 from bot.engine.orders import Orders
 from bot.engine.overriding import Overriding
 from bot.engine.permits import Permits
+from bot.engine.progressing import Progressing
 from bot.engine.queries import Queries
 from bot.engine.queueing import Queueing
 from bot.engine.requests import Requests
 from bot.engine.rollout import Rollout
 from bot.engine.scheduling import Scheduling
+from bot.engine.steering import Steering
+from bot.engine.stepping import Stepping
 from bot.engine.steps import Steps
 from bot.engine.timetable import Timetable
 from bot.engine.upkeep import Upkeep
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from bot.ports.overrides import Overrides
     from bot.ports.people import People
     from bot.ports.providers import CatalogSource, Providers
+    from bot.ports.readings import Readings
     from bot.ports.schedules import Schedules
 
 
@@ -57,6 +63,7 @@ class Ports:
     schedules: Schedules
     overrides: Overrides
     notices: Notices
+    readings: Readings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +82,7 @@ class Engine:
     overriding: Overriding
     scheduling: Scheduling
     queueing: Queueing
+    progressing: Progressing
     durable: Durable
     timetable: Timetable
 
@@ -144,6 +152,25 @@ class Engine:
             permits=permits,
             look_again=1.0 if shared else 30.0,
         )
+        look_again = 1.0 if shared else 30.0
+        checking = Checking(ledger=ledger, catalogs=ports.catalogs, providers=ports.providers, readings=ports.readings)
+        steering = Steering(
+            ledger=ledger,
+            deployments=ports.deployments,
+            catalogs=ports.catalogs,
+            rollout=rollout,
+            checking=checking,
+            look_again=look_again,
+        )
+        stepping = Stepping(ledger=ledger, deployments=ports.deployments, rollout=rollout, permits=permits)
+        baking = Baking(
+            ledger=ledger,
+            deployments=ports.deployments,
+            releases=ports.releases,
+            catalogs=ports.catalogs,
+            checking=checking,
+            look_again=look_again,
+        )
         steps = Steps(
             ledger=ledger,
             deployments=ports.deployments,
@@ -151,10 +178,11 @@ class Engine:
             rollout=rollout,
             admission=admission,
             locks=ports.locks,
+            steering=steering,
+            stepping=stepping,
+            baking=baking,
         )
-        durable = Durable(
-            steps=steps, ledger=ledger, leases=ports.leases, database_url=database_url, executor=executor
-        )
+        durable = Durable(steps=steps, ledger=ledger, leases=ports.leases, database_url=database_url, executor=executor)
         orders = Orders(
             deployments=ports.deployments,
             releases=ports.releases,
@@ -174,6 +202,10 @@ class Engine:
             orders=orders,
             schedules=ports.schedules,
             durable=durable,
+        )
+        steps.roll_back = requests.roll_back_by_itself
+        progressing = Progressing(
+            ledger=ledger, deployments=ports.deployments, catalogs=ports.catalogs, gatekeeper=gatekeeper
         )
         queries = Queries(
             ledger=ledger,
@@ -254,6 +286,7 @@ class Engine:
             overriding=overriding,
             scheduling=scheduling,
             queueing=queueing,
+            progressing=progressing,
             durable=durable,
             timetable=timetable,
         )

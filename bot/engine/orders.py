@@ -45,7 +45,8 @@ class Order:
     """Where to tell it, if not where the catalog says."""
     origin: str
     reason: str = ""
-    strategy: str = "rolling"
+    strategy: str = ""
+    """By name; empty means the one of the environment or of the service."""
     force: bool = False
     wish: Wish | None = None
     """When it is to start, if not as soon as it can."""
@@ -118,6 +119,7 @@ class Orders:
         catalog = self.catalogs.current()
         service, environment = self.place(catalog, order.service, order.environment)
         rule = self.gatekeeper.authorise(order.requester, Action.DEPLOY, service, environment)
+        catalog.strategy(order.strategy, service, environment)
         try:
             release = await self.providers.images(catalog, service).resolve(version=order.version)
         except RevisionNotFound as refusal:
@@ -158,7 +160,7 @@ class Orders:
             environment=admitted.environment,
             scope=catalog.lock_scope(release.service, admitted.environment),
             release=release,
-            strategy=order.strategy,
+            strategy=_strategy(catalog, admitted),
             reason=order.reason,
             requester=order.requester.actor,
             channel=order.channel or catalog.service(release.service).channel or catalog.channel,
@@ -208,6 +210,12 @@ class Orders:
             f"{release.service} in {environment} already runs {release.version}, and it is healthy.",
             hint="Add `force` to deploy it all the same.",
         )
+
+
+def _strategy(catalog: Catalog, admitted: Admitted) -> str:
+    """The name of the strategy that counts."""
+    own = catalog.environments[admitted.environment].strategy or catalog.services[admitted.release.service].strategy
+    return admitted.order.strategy or own
 
 
 WAITS_FOR = frozenset({"lock", "window"})

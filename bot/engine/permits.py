@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderRejected
 from bot.domain.lifecycle import Phase
+from bot.domain.policy.freeze import WhileRunning
 from bot.domain.policy.gates import GateResult, Verdict, stopping
 
 if TYPE_CHECKING:
@@ -96,4 +97,13 @@ class Permits:
             return (GateResult(name="turn", verdict=Verdict.BLOCK, sentence="Its turn is over."),)
         if deployment.is_rollback:
             return ()
-        return stopping(await self.gatekeeper.ask(deployment, artifact=False))
+        stops = stopping(await self.gatekeeper.ask(deployment, artifact=False))
+        if deployment.progression is None or not deployment.progression.position.begun:
+            return stops
+        # Under way, it was allowed as a whole; only what stops the line, or locks the place, reaches its next step.
+        return tuple(stop for stop in stops if stop.name in self._between_steps(deployment))
+
+    def _between_steps(self, deployment: Deployment) -> frozenset[str]:
+        place = self.gatekeeper.catalogs.current().environments.get(deployment.environment)
+        goes_on = place is not None and place.freeze_running is WhileRunning.CONTINUE
+        return frozenset({"lock"}) if goes_on else frozenset({"lock", "freeze"})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.domain.actor import BOT, Door, Membership
 from bot.domain.ago import ago
+from bot.domain.analysis.countdown import CountdownState
 from bot.domain.audit import Deed
 from bot.domain.deployment import Moment, Request, Resolution
 from bot.domain.errors import (
@@ -25,8 +27,8 @@ from bot.engine.orders import Admitted, Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from bot.domain.actor import Membership
     from bot.domain.catalog import Catalog
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
@@ -110,6 +112,7 @@ class Requests:
             channel=found.channel,
             origin=origin,
             reason=reason,
+            strategy="rolling",
         )
         admitted = Admitted(
             order=order, catalog=catalog, release=back_to, environment=found.environment, rule=rule, override=None
@@ -148,6 +151,44 @@ class Requests:
                 hint=f"`/deploy {service} <version> {environment}` deploys a version.",
             )
         return await self.roll_back(placement.deployment, requester=requester, origin=origin, reason=reason, to=to)
+
+    async def roll_back_by_itself(self, deployment_id: DeploymentId, why: str) -> None:
+        """Take back what fails its checks; done once, however often it is asked for. Where there is no way back, it is
+        left for people to see: nothing is rolled back to what was never proven.
+        """
+        found = await self.deployments.get(deployment_id)
+        now_running = await self.orders.placement(found.service, found.environment)
+        if found.phase is not Phase.SUCCEEDED or now_running is None or now_running.deployment != found.id:
+            return
+        catalog = self.catalogs.current()
+        try:
+            back_to = await self._proven(catalog, found, None)
+        except NoRollback as refusal:
+            barred = refusal.message
+            await self.ledger.amend(deployment_id, lambda one: _barred(one, barred, self.ledger.now()))
+            return
+        order = Order(
+            service=found.service,
+            version=back_to.version,
+            environment=found.environment,
+            requester=Membership(actor=BOT, door=Door.ENGINE),
+            channel=found.channel,
+            origin=f"automatic:{found.id}",
+            reason=why,
+            strategy="rolling",
+        )
+        admitted = Admitted(
+            order=order, catalog=catalog, release=back_to, environment=found.environment, rule="", override=None
+        )
+        with contextlib.suppress(InvalidTransition):  # somebody was faster
+            added = await self.ledger.add(
+                self._new(admitted, rollback_of=found.id),
+                taking_back=found.id,
+                phase=Phase.ROLLING_BACK,
+                door=Door.ENGINE,
+                rule="automatic rollback",
+            )
+            await self.durable.begin(added.id, added.scope)
 
     async def abort(self, deployment_id: DeploymentId, *, requester: Membership, reason: str = "") -> Deployment:
         """Stop a deployment. One that waits ends at once; one that changes its target stops and puts it back."""
@@ -297,6 +338,14 @@ _WAS = {
     Phase.ROLLING_BACK: "is being rolled back",
     Phase.ROLLED_BACK: "was rolled back",
 }
+
+
+def _barred(deployment: Deployment, why: str, at: datetime) -> Deployment:
+    """The deployment whose automatic rollback cannot be: a person must look."""
+    if deployment.countdown is None:
+        return deployment
+    barred = replace(deployment.countdown, state=CountdownState.PAGED, barred=why, ended=at)
+    return replace(deployment.touch(), countdown=barred)
 
 
 def _still_waiting(deployment: Deployment) -> Deployment:

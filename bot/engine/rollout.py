@@ -14,10 +14,13 @@ from bot.domain.errors import OutcomeUnknown, ProviderError, ProviderRejected
 from bot.domain.ids import operation_id
 from bot.domain.lifecycle import Phase
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
+from bot.domain.strategy.plan import How
+from bot.domain.strategy.plan import plan as steps_of
 from bot.engine.ends import End, EndKind, end
 from bot.engine.patience import patiently
 from bot.engine.permits import ClosedError
 from bot.engine.places import remember
+from bot.ports.target import SupportsAbort
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -72,7 +75,7 @@ class Rollout:
         """Write down what runs now, before anything is changed."""
         deployment = await self.deployments.get(deployment_id)
         if deployment.previous_recorded:
-            return end(EndKind.DONE)
+            return await self._recorded(deployment)
         target = await self.target(deployment)
         plan = deployment.plan
         try:
@@ -86,7 +89,19 @@ class Rollout:
         if running is not None:
             await remember(self.releases, deployment.service, deployment.environment, running, at=self.ledger.now())
         await self.ledger.amend(deployment_id, lambda found: found.evolve(plan=plan).record_previous(running))
-        return end(EndKind.DONE)
+        return await self._recorded(deployment)
+
+    async def _recorded(self, deployment: Deployment) -> End:
+        """What the workflow has to know of the strategy."""
+        catalog = await self.catalogs.at(deployment.catalog_revision)
+        strategy = catalog.strategy(deployment.strategy, deployment.service, deployment.environment)
+        service = catalog.service(deployment.service)
+        return End(
+            kind=EndKind.DONE,
+            note="",
+            in_steps=steps_of(strategy)[0].how is How.WEIGHT,
+            bakes=bool(service.checks) and service.bake > 0 and not deployment.is_rollback,
+        )
 
     async def apply(self, deployment_id: DeploymentId, attempt: int) -> End:
         """Begin the change under this attempt's operation id."""
@@ -103,16 +118,15 @@ class Rollout:
         if attempt > 1:
             await self.permits.run_out(deployment_id)
         try:
-            return await self._mutate(deployment, forward, attempt)
+            return await self.mutate(deployment, forward, attempt)
         except ClosedError as closed:
-            return await self._closed(deployment, target, operation, attempt, closed)
+            return await self.closed(deployment, operation, attempt, closed)
         except TimeoutError:
             return end(EndKind.UNKNOWN, "The target did not answer in time. It may or may not have taken the change.")
 
-    async def _closed(
-        self, deployment: Deployment, target: Target, operation: OperationId, attempt: int, closed: ClosedError
-    ) -> End:
+    async def closed(self, deployment: Deployment, operation: OperationId, attempt: int, closed: ClosedError) -> End:
         """What a gate that closed at the last moment means: a change that was begun before a crash is followed on."""
+        target = await self.target(deployment)
         await self.permits.run_out(deployment.id)  # until then one that was sent may still arrive
         try:
             begun = await patiently(lambda: target.find(operation=operation), patience=30)
@@ -132,7 +146,13 @@ class Rollout:
         deployment = await self.deployments.get(deployment_id)
         target = await self.target(deployment)
         operation = operation_id(deployment_id, "restore", attempt)
-        return await self._mutate(
+        progression = deployment.progression
+        if progression is not None and not progression.position.promoted and isinstance(target, SupportsAbort):
+            taking = target  # the stable release still runs: there is nothing to be put back
+            return await self.mutate(
+                deployment, lambda: taking.take_back(to=deployment.previous, operation=operation), attempt
+            )
+        return await self.mutate(
             deployment, lambda: target.restore(to=deployment.previous, operation=operation), attempt
         )
 
@@ -199,7 +219,7 @@ class Rollout:
 
         return await self._unless_stopped(deployment_id, prove())
 
-    async def _mutate(self, deployment: Deployment, call: Callable[[], Awaitable[Handle]], attempt: int) -> End:
+    async def mutate(self, deployment: Deployment, call: Callable[[], Awaitable[Handle]], attempt: int) -> End:
         try:
             handle = await patiently(call, patience=60)
         except ProviderRejected as error:

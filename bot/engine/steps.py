@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from bot.domain.actor import BOT
@@ -28,14 +28,17 @@ from bot.engine.patience import patiently
 from bot.engine.places import remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from bot.domain.actor import Actor
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId, LockScope
     from bot.engine.admission import Admission
+    from bot.engine.baking import Baking
     from bot.engine.ledger import Ledger
     from bot.engine.rollout import Rollout
+    from bot.engine.steering import Steering
+    from bot.engine.stepping import Stepping
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.locks import Locks
 
@@ -76,6 +79,11 @@ class Steps:
     rollout: Rollout
     admission: Admission
     locks: Locks
+    steering: Steering
+    stepping: Stepping
+    baking: Baking
+    roll_back: Callable[[DeploymentId, str], Coroutine[object, object, None]] = field(init=False)
+    """Takes a deployment back by itself, once, with the reason; set by whoever puts the engine together."""
 
     async def claim(self, scope: LockScope, turn: str) -> Claim:
         """Whose turn it is: the first in the queue for which no gate has closed becomes the one that deploys.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+_ENDS = {
+    "done": EndKind.DONE,
+    "stopped": EndKind.STOPPED,
+    "failed": EndKind.FAILED,
+    "superseded": EndKind.SUPERSEDED,
+}
 
 QUEUE = "turns"
 
@@ -92,12 +100,23 @@ class Workflows(DBOSConfiguredInstance):
         if recorded["kind"] != EndKind.DONE:
             await _step("close", self.steps.close, deployment, Phase.ERRORED, recorded["note"])
             return claimed
-        await self._until_closed(deployment)
+        # What an older build has recorded says nothing of strategies: there was one.
+        await self._until_closed(deployment, in_steps=recorded.get("in_steps", False))
+        if recorded.get("bakes", False):
+            with SetWorkflowID(f"{deployment}:bake"):
+                await DBOS.start_workflow_async(self.bake, deployment)
         return claimed
 
-    async def _until_closed(self, deployment: DeploymentId) -> None:
+    @DBOS.workflow(name="bake", max_recovery_attempts=None)
+    async def bake(self, deployment_id: str) -> None:
+        """Watch the checks for a while after a success; a release that fails them is rolled back, once."""
+        deployment = DeploymentId(deployment_id)
+        if why := await _step("bake", self.steps.baking.bake, deployment):
+            await _step("roll back", self.steps.roll_back, deployment, why)
+
+    async def _until_closed(self, deployment: DeploymentId, *, in_steps: bool) -> None:
         attempt = 1
-        came_to = await _or_unknown(self._deploy(deployment, attempt))
+        came_to = await _or_unknown(self._deploy(deployment, attempt, in_steps=in_steps))
         while still_open := await _or_unknown(self._close(deployment, attempt, came_to)):
             await _step("ask a person", self.steps.need_attention, deployment, attempt, still_open["note"])
             decision = await _step("await decision", self.steps.await_decision, deployment)
@@ -107,18 +126,20 @@ class Workflows(DBOSConfiguredInstance):
             attempt += 1
             await _step("resume", self.steps.resume, deployment, attempt, decision)
             if decision == Resolution.RETRY:
-                came_to = await _or_unknown(self._deploy(deployment, attempt))
+                came_to = await _or_unknown(self._deploy(deployment, attempt, in_steps=in_steps))
             elif decision == Resolution.ROLL_BACK:
                 came_to = end(EndKind.SENT_BACK, "A person decided to roll it back.")
             else:
                 came_to = end(EndKind.STOPPED)
 
-    async def _deploy(self, deployment: DeploymentId, attempt: int) -> End:
+    async def _deploy(self, deployment: DeploymentId, attempt: int, *, in_steps: bool) -> End:
         """Bring the release there and prove it healthy."""
-        applied = await _step("apply", self.steps.rollout.apply, deployment, attempt)
-        if applied["kind"] != EndKind.DONE:
-            return applied
-        rolled_out = await _step("watch", self.steps.rollout.watch, deployment)
+        if in_steps:
+            rolled_out = await self._step_by_step(deployment, attempt)
+        else:
+            rolled_out = await _step("apply", self.steps.rollout.apply, deployment, attempt)
+            if rolled_out["kind"] == EndKind.DONE:
+                rolled_out = await _step("watch", self.steps.rollout.watch, deployment)
         if rolled_out["kind"] != EndKind.DONE:
             return rolled_out
         await _step("begin verifying", self.steps.begin_verifying, deployment, attempt)
@@ -126,6 +147,25 @@ class Workflows(DBOSConfiguredInstance):
         if verified["kind"] != EndKind.DONE:
             return verified
         return await _step("succeed", self.steps.succeed, deployment, attempt)
+
+    async def _step_by_step(self, deployment: DeploymentId, attempt: int) -> End:
+        """Do what the strategy says next, until nothing is left to do or it is to be taken back."""
+        for turn in count(1):
+            ordered = await _step("next move", self.steps.steering.next, deployment)
+            match ordered["kind"]:
+                case "weight":
+                    step, percent = self.steps.stepping.set_weight, ordered["percent"]
+                    moved = await _step("set weight", step, deployment, percent, turn, attempt)
+                case "promote":
+                    moved = await _step("promote", self.steps.stepping.promote, deployment, turn, attempt)
+                case kind:
+                    return end(_ENDS.get(kind, EndKind.UNKNOWN), ordered["note"])
+            if moved["kind"] == EndKind.DONE:
+                moved = await _step("watch", self.steps.rollout.watch, deployment)
+            if moved["kind"] != EndKind.DONE:
+                return moved
+            await _step("reached", self.steps.steering.reached, deployment, ordered)
+        raise AssertionError("there is always another move")
 
     async def _close(self, deployment: DeploymentId, attempt: int, came_to: End) -> End | None:
         """End the deployment as it deserves; what a person must look at first, if there is such a thing."""

@@ -54,7 +54,7 @@ class Orders:
                 requester=requester,
                 origin=f"{caller.act}:{service}",
                 reason=intent.reason or "",
-                strategy=intent.strategy or "rolling",
+                strategy=intent.strategy or "",
                 force=intent.force,
                 wish=await self.times.wish(
                     intent.at, intent.expires, caller, service=service, environment=intent.environment

@@ -1,0 +1,101 @@
+"""Reads the numbers that checks are about, judges them and keeps them. Decides nothing about the release."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.domain.analysis.judge import judge_once
+from bot.domain.errors import DeploymentArchitectError
+from bot.domain.metric import Reading, Subject, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from bot.domain.analysis.check import Check
+    from bot.domain.analysis.watch import Watch
+    from bot.domain.catalog import Service
+    from bot.domain.deployment import Deployment
+    from bot.domain.release import Release
+    from bot.engine.ledger import Ledger
+    from bot.ports.providers import CatalogSource, Providers
+    from bot.ports.readings import Readings
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 10.0
+"""Seconds that one answer of a metric source may take."""
+
+
+@dataclass(kw_only=True, repr=False)  # DBOS logs what it runs, and whatever it holds is too much to be told
+class Checking:
+    """Looks at the checks of a deployment."""
+
+    ledger: Ledger
+    catalogs: CatalogSource
+    providers: Providers
+    readings: Readings
+
+    async def before(self, deployment: Deployment, service: Service) -> Mapping[str, Reading]:
+        """What each check would have said of what ran before; nothing where nothing ran."""
+        if deployment.previous is None:
+            return {}
+        release, at = deployment.previous.release, self.ledger.now()
+        read = await asyncio.gather(
+            *(self._read(deployment, check, release, Track.STABLE, at) for check in service.checks)
+        )
+        return {check.name: reading for check, reading in zip(service.checks, read, strict=True)}
+
+    async def look(
+        self,
+        deployment: Deployment,
+        watches: Sequence[Watch],
+        *,
+        since: datetime,
+        before: Mapping[str, Reading],
+        at: datetime,
+        stable: bool = True,
+    ) -> tuple[Watch, ...]:
+        """The watches after whatever look is due at ``at``. Without ``stable`` nothing else serves beside it."""
+
+        async def one(watch: Watch) -> Watch:
+            if at < watch.next_look(since):
+                return watch
+            check = watch.check
+            canary = await self._read(deployment, check, deployment.release, Track.CANARY, at)
+            beside = None
+            if stable and deployment.previous is not None:
+                beside = await self._read(deployment, check, deployment.previous.release, Track.STABLE, at)
+                await self._keep(deployment, check, Track.STABLE, beside)
+            await self._keep(deployment, check, Track.CANARY, canary)
+            return watch.seen(judge_once(check, canary, beside, before.get(check.name), at=at))
+
+        return tuple(await asyncio.gather(*(one(watch) for watch in watches)))
+
+    async def _read(
+        self, deployment: Deployment, check: Check, release: Release, track: Track, at: datetime
+    ) -> Reading:
+        """The number, or why there is none: a source that does not answer says nothing about the release."""
+        subject = Subject(
+            service=deployment.service,
+            environment=deployment.environment,
+            version=release.version,
+            digest=release.artifact.digest,
+            track=track,
+        )
+        try:
+            catalog = await self.catalogs.at(deployment.catalog_revision)
+            source = self.providers.metrics(catalog, check.source)
+            async with asyncio.timeout(_PATIENCE):
+                return await source.read(check.query, subject=subject, window=check.window)
+        except TimeoutError:
+            return Reading(value=None, at=at, why=f"{check.source} did not answer within {_PATIENCE:g} s")
+        except DeploymentArchitectError as error:
+            log.info("%s of #%s could not be read: %s", check.name, deployment.number, error.message)
+            return Reading(value=None, at=at, why=error.message)
+
+    async def _keep(self, deployment: Deployment, check: Check, track: Track, reading: Reading) -> None:
+        await self.readings.add(deployment.id, check.name, track, reading)

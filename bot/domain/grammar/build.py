@@ -15,9 +15,11 @@ from bot.domain.grammar.intents import (
     DeployIntent,
     HelpIntent,
     HistoryIntent,
+    HoldIntent,
     LocksIntent,
     OpenFormIntent,
     QueueIntent,
+    ResumeIntent,
     RollbackIntent,
     StartIntent,
     StatsIntent,
@@ -75,6 +77,12 @@ def build(verb: Verb, found: Found) -> Intent:
             return rules.with_reason(verb, found, deployment, service, environment)
         case Verb.START:
             return StartIntent(deployment=deployment)
+        case Verb.PROMOTE:
+            return rules.promote(found, deployment, service, environment)
+        case Verb.HOLD:
+            return HoldIntent(deployment=deployment, service=service, environment=environment, reason=reason)
+        case Verb.RESUME:
+            return ResumeIntent(deployment=deployment, service=service, environment=environment)
         case Verb.SCHEDULE:
             return rules.schedule(found, deployment, service, environment)
         case Verb.LOCK:

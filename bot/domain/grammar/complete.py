@@ -169,6 +169,10 @@ class _Said:
                 return self._environments()
             case "action":
                 return list(Verb)
+            case "strategy":
+                return self._vocabulary.strategies
+            case "to" if self.verb is Verb.PROMOTE:
+                return ["100"]
             case "version" | "to":
                 return self._versions(versions)
             case "at":

@@ -77,6 +77,21 @@ _HELP: Mapping[Verb, tuple[str, str, str]] = MappingProxyType(
             "Let a deployment that is held try again.",
             "start #42",
         ),
+        Verb.PROMOTE: (
+            'promote [#number | service environment] [to=50] [skip] [force] [reason="…"]',
+            "Let a rollout that waits go on: to its next step, or up to the per cent named.",
+            "promote #42 to=50",
+        ),
+        Verb.HOLD: (
+            'hold [#number | service environment] [reason="…"]',
+            "Leave a rollout at the weight that it has until somebody says more.",
+            "hold #42",
+        ),
+        Verb.RESUME: (
+            "resume [#number | service environment]",
+            "Let a rollout that is held go on by its strategy.",
+            "resume #42",
+        ),
         Verb.SCHEDULE: (
             "schedule [service] [environment] | schedule #number at 19:00 [expires=2h]",
             "Show what waits for its time, or move one of them to another time.",

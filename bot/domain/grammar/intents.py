@@ -146,6 +146,41 @@ class StartIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromoteIntent:
+    """Let a rollout of several steps go on. With nothing named, the one that the conversation is about."""
+
+    deployment: DeploymentRef | None = None
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+    to: int | None = None
+    """Up to how many per cent of the traffic, 1 to 100; None means its next step."""
+    force: bool = False
+    """Although checks do not pass."""
+    skip: bool = False
+    """Without the steps before it, and without the rest of this one."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldIntent:
+    """Leave a rollout where it is. With nothing named, the one that the conversation is about."""
+
+    deployment: DeploymentRef | None = None
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeIntent:
+    """Hold a rollout no longer. With nothing named, the one that the conversation is about."""
+
+    deployment: DeploymentRef | None = None
+    service: ServiceName | None = None
+    environment: EnvironmentName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockIntent:
     """Put a lock on a place: a service, an environment, one in the other, or everything."""
 
@@ -276,6 +311,9 @@ Intent: TypeAlias = (
     | ApproveIntent
     | RejectIntent
     | StartIntent
+    | PromoteIntent
+    | HoldIntent
+    | ResumeIntent
     | LockIntent
     | UnlockIntent
     | LocksIntent

@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand
-from bot.domain.grammar.refusals import clip, listing, nearest, show
+from bot.domain.grammar.refusals import SUGGESTIONS, clip, listing, nearest, show
 from bot.domain.grammar.rights import RIGHTS
 from bot.domain.grammar.verbs import Verb
 from bot.domain.policy.lock import ChangeType, LockLevel
 from bot.domain.when import check_until, check_when, read_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bot.domain.grammar.tokens import Token
 
@@ -30,6 +30,8 @@ class Takes(Enum):
     TEXT = auto()
     #: One of the option's choices.
     CHOICE = auto()
+    #: One of the catalog's strategies.
+    STRATEGY = auto()
     #: A whole number between ``least`` and ``most``.
     NUMBER = auto()
     #: When something begins, as `bot.domain.when.parse_when` reads it.
@@ -61,6 +63,7 @@ _V = Verb
 _ANY = frozenset(Verb)
 _OF_A_DEPLOYMENT = frozenset(
     {_V.STATUS, _V.ROLLBACK, _V.ABORT, _V.APPROVE, _V.REJECT, _V.START, _V.SCHEDULE, _V.RUN_NEXT}
+    | {_V.PROMOTE, _V.HOLD, _V.RESUME}
 )
 #: What speaks about a scope: a service, an environment, one in the other, or everything.
 SCOPED = frozenset({_V.LOCK, _V.UNLOCK, _V.FREEZE, _V.UNFREEZE})
@@ -68,6 +71,7 @@ SCOPED = frozenset({_V.LOCK, _V.UNLOCK, _V.FREEZE, _V.UNFREEZE})
 EVERYTHING_WORDS = frozenset({"all", "everything"})
 _PLACED = _ANY - {_V.WHERE, _V.START, _V.HELP}
 _CHANGES = SCOPED | {_V.DEPLOY, _V.ROLLBACK, _V.ABORT, _V.APPROVE, _V.REJECT, _V.RUN_NEXT, _V.BREAK_GLASS}
+_CHANGES |= {_V.PROMOTE, _V.HOLD}
 _VERSIONED = frozenset({_V.DEPLOY, _V.ROLLBACK, _V.BREAK_GLASS})
 _TIMED = frozenset({_V.DEPLOY, _V.SCHEDULE})
 
@@ -82,7 +86,7 @@ def _option(
 
 _TABLE = (
     _option("reason", Takes.TEXT, _CHANGES, "why, kept in the history", 'reason="fixes the login"'),
-    _option("strategy", Takes.CHOICE, {_V.DEPLOY}, "how instances are replaced", "strategy=rolling", ["rolling"]),
+    _option("strategy", Takes.STRATEGY, {_V.DEPLOY}, "how the release takes over", "strategy=rolling"),
     _option("at", Takes.WHEN, _TIMED, "when it is to start", 'at="18:00 Europe/Paris"'),
     _option("expires", Takes.DURATION, _TIMED, "how long after its time it may still start", "expires=2h"),
     _option("until", Takes.UNTIL, {_V.LOCK, _V.FREEZE}, "when it ends by itself", "until=2h"),
@@ -91,7 +95,14 @@ _TABLE = (
     _option("incident", Takes.TEXT, {_V.LOCK}, "the incident that it is for", "incident=INC-42"),
     _option("confirm", Takes.TEXT, {_V.BREAK_GLASS}, "the service, typed once more", "confirm=checkout"),
     _option("dry-run", Takes.FLAG, {_V.DEPLOY}, "show the plan and change nothing", "dry-run"),
-    _option("force", Takes.FLAG, {_V.DEPLOY, _V.BREAK_GLASS}, "deploy even what runs already", "force"),
+    _option(
+        "force",
+        Takes.FLAG,
+        {_V.DEPLOY, _V.BREAK_GLASS, _V.PROMOTE},
+        "deploy even what runs already; promote although checks do not pass",
+        "force",
+    ),
+    _option("skip", Takes.FLAG, {_V.PROMOTE}, "leave the steps before it out", "skip"),
     _option("hard", Takes.FLAG, {_V.LOCK}, "hold its owner too", "hard"),
     Option(
         name="limit",
@@ -113,7 +124,13 @@ _TABLE = (
     ),
     _option("scope", Takes.CHOICE, SCOPED, "everything, where a name is called all", "scope=all", ["all"]),
     _option("right", Takes.CHOICE, {_V.MAY}, "what somebody may do", "right=rollback", RIGHTS),
-    _option("to", Takes.NAME, {_V.ROLLBACK}, "the version to go back to", "to=v1.1"),
+    _option(
+        "to",
+        Takes.NAME,
+        {_V.ROLLBACK, _V.PROMOTE},
+        "the version to go back to, or the per cent to promote to",
+        "to=v1.1",
+    ),
     _option("service", Takes.NAME, _PLACED | {_V.WHERE}, "which service", "service=checkout"),
     _option("environment", Takes.NAME, _PLACED, "where", "environment=staging"),
     _option("version", Takes.NAME, _VERSIONED, "a tag, branch, commit or digest", "version=main"),
@@ -129,15 +146,16 @@ _ALIASES |= {"in": "at", "expiry": "expires"}
 
 #: Options that other deployment tools have and this one does not know: what they would be for.
 UNAVAILABLE_OPTIONS: Mapping[str, str] = MappingProxyType(
-    {"weight": "Choosing a traffic weight", "canary": "A canary"},
+    {"weight": "Choosing a traffic weight", "canary": "Choosing a canary's weight"},
 )
 
-#: Words for strategies; alone they are neither an option nor a branch.
+#: Words for strategies; alone they are neither an option nor a branch, whether the catalog has them or not.
 STRATEGY_WORDS = frozenset({"rolling", "canary", "blue-green", "bluegreen", "blue/green", "recreate"})
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _INTEGER = re.compile(r"[0-9]{1,6}")
+_SHOWN = 30
 
 Value = str | bool | int
 
@@ -177,8 +195,8 @@ def flag(token: Token) -> Option:
     return option
 
 
-def value_of(option: Option, token: Token) -> Value:
-    """The value of a ``key=value``; raises `BadCommand` saying what is allowed."""
+def value_of(option: Option, token: Token, strategies: Sequence[str]) -> Value:
+    """The value of a ``key=value``; raises `BadCommand` saying what is allowed. ``strategies`` are the catalog's."""
     text = token.value.strip()
     if not text:
         raise _wrong(option, token, "needs a value right after the equals sign", f"Write {option.example}.")
@@ -193,6 +211,11 @@ def value_of(option: Option, token: Token) -> Value:
                 allowed = listing(option.choices, limit=12)
                 raise _wrong(option, token, f"can only be {allowed}", f"Write {option.name}={option.choices[0]}.")
             return choice
+        case Takes.STRATEGY:
+            strategy = find_strategy(text, strategies)
+            if strategy is None:
+                raise no_strategy(token.value, strategies, token=token.text)
+            return strategy
         case Takes.NUMBER:
             if not _INTEGER.fullmatch(text) or not option.least <= int(text) <= option.most:
                 between = f"is a number from {option.least} to {option.most}"
@@ -207,6 +230,37 @@ def value_of(option: Option, token: Token) -> Value:
         case Takes.TEXT | Takes.NAME:
             pass
     return text
+
+
+def find_strategy(word: str, strategies: Sequence[str]) -> str | None:
+    """The strategy that ``word`` names: ``blue_green`` is ``blue-green``."""
+    name = word.casefold().replace("_", "-")
+    return next((strategy for strategy in strategies if strategy.casefold() == name), None)
+
+
+def no_strategy(word: str, strategies: Sequence[str], *, token: str) -> BadCommand:
+    """The refusal of a strategy that the catalog does not have, with those that it has."""
+    near = nearest(word.replace("_", "-"), strategies)
+    ways = [f"strategy={name}" for name in near or tuple(strategies[:SUGGESTIONS])]
+    # Names may be long: the message must stay short enough to be read.
+    names = listing([clip(name, limit=_SHOWN) for name in strategies], limit=SUGGESTIONS)
+    hint = f"Did you mean {listing(ways)}?" if near else f"Write {listing(ways[:1]) or 'no strategy'}."
+    return BadCommand(
+        f"strategy= can only be {names}, not {show(word)}.", token=clip(token), suggestions=ways, hint=hint
+    )
+
+
+def percent(text: str) -> int:
+    """``50`` or ``50%`` as what a rollout is promoted to; raises `BadCommand`."""
+    digits = text.strip().removesuffix("%").rstrip()
+    if _INTEGER.fullmatch(digits) and 1 <= int(digits) <= 100:
+        return int(digits)
+    raise BadCommand(
+        f"to= is a number of per cent from 1 to 100, not {show(text)}.",
+        token=clip(f"to={text}"),
+        suggestions=("to=50", "to=100"),
+        hint="Write to=50, or leave it out for the next step.",
+    )
 
 
 def _wrong(option: Option, token: Token, rule: str, hint: str) -> BadCommand:

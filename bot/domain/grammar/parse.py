@@ -11,7 +11,17 @@ from bot.domain.grammar.build import build
 from bot.domain.grammar.found import Found, add
 from bot.domain.grammar.intents import HelpIntent
 from bot.domain.grammar.normalise import clean, people
-from bot.domain.grammar.options import EVERYTHING_WORDS, OPTIONS, SCOPED, Option, Takes, find_option, flag, value_of
+from bot.domain.grammar.options import (
+    EVERYTHING_WORDS,
+    OPTIONS,
+    SCOPED,
+    Option,
+    Takes,
+    find_option,
+    flag,
+    percent,
+    value_of,
+)
 from bot.domain.grammar.refusals import clip, listing, nearest, show, show_both
 from bot.domain.grammar.rights import find_right, right_of
 from bot.domain.grammar.tokens import tokenise
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
 _HELP = frozenset({"?", "--help", "-h"})
 #: Words for the one who asks.
 _ONESELF = frozenset({"i", "me"})
+_PERCENT = re.compile(r"[0-9]{1,6}%")
 _PUNCTUATION = ".,;:!?"
 _USER = re.compile(r"@([UW][A-Z0-9]{6,20})", re.ASCII)
 
@@ -57,6 +68,7 @@ def parse(text: str, *, vocabulary: Vocabulary) -> Intent:
     _check_options(verb, found)
     _refuse_everything_named(verb, found)
     left = [word for word in loose if not _read_open(word.text, verb, found, vocabulary, mentioned)]
+    _read_to(verb, found)
     _read_branch(left, verb, found, vocabulary)
     if verb is Verb.MAY and address and not found.people:
         _refuse_address(address)
@@ -73,7 +85,7 @@ def _read_options(tokens: list[Token], found: Found, vocabulary: Vocabulary) -> 
     for token in tokens:
         if token.key is not None:
             option = find_option(token.key)
-            value = value_of(option, token)
+            value = value_of(option, token, vocabulary.strategies)
             if option.takes is Takes.NAME:
                 _read_explicit(option, str(value), token.start, found, vocabulary)
                 continue
@@ -102,13 +114,28 @@ def _read_explicit(option: Option, value: str, place: int, found: Found, vocabul
                 hint = "Write the number on its card, such as 42."
                 raise BadCommand(f"{show(value)} does not name a deployment.", token=clip(value), hint=hint)
             add(found.deployments, reference)
+        case "to":
+            found.put("to", value, token=value)  # a version or a weight: the action tells
         case _:
-            if not versions.is_well_formed(value):
-                hint = "A version is one word of letters, digits and . _ - / + : such as v1.2."
-                raise BadCommand(f"{show(value)} cannot be a version.", token=clip(value), hint=hint)
-            if option.name == "to":
-                found.put("to", value, token=value)
-            add(found.versions, value)
+            _add_version(value, found)
+
+
+def _add_version(value: str, found: Found) -> None:
+    if not versions.is_well_formed(value):
+        hint = "A version is one word of letters, digits and . _ - / + : such as v1.2."
+        raise BadCommand(f"{show(value)} cannot be a version.", token=clip(value), hint=hint)
+    add(found.versions, value)
+
+
+def _read_to(verb: Verb, found: Found) -> None:
+    """What ``to=`` says to this action: up to which weight, or back to which version."""
+    value = found.text("to")
+    if value is None:
+        return
+    if verb is Verb.PROMOTE:
+        found.values["to"] = percent(value)
+    else:
+        _add_version(value, found)
 
 
 def _named(kind: Kind, name: str, vocabulary: Vocabulary) -> str:
@@ -237,6 +264,12 @@ def _read_open(
         found.everything = True
         return True
     times.refuse_bare(word, verb)
+    if verb is Verb.PROMOTE and _read_weight(word, found):
+        return True
+    strategy = words.strategy(word, verb, vocabulary)
+    if strategy is not None:
+        found.put("strategy", strategy, token=word)
+        return True
     words.refuse_special(word, vocabulary)
     reference = versions.deployment_ref(word)
     if reference is not None and verb in OPTIONS["deployment"].verbs:
@@ -254,9 +287,25 @@ def _read_open(
         return True
     if versions.is_likely(word):
         if not versions.is_branch(word):
-            words.refuse_misspelt(word, vocabulary)
+            words.refuse_misspelt(word, verb, vocabulary)
         add(found.versions, word)
         return True
+    return False
+
+
+def _read_weight(word: str, found: Found) -> bool:
+    """Read ``50%`` beside `Verb.PROMOTE`; raises `BadCommand` for a number that can be that and a deployment's."""
+    if _PERCENT.fullmatch(word):
+        found.put("to", word, token=word)
+        return True
+    if word.isdecimal() and word.isascii() and 1 <= int(word[:4]) <= 100:
+        ways = (f"#{word}", f"to={word}")
+        raise BadCommand(
+            f"{show(word)} can be the deployment {word} and {word} per cent.",
+            token=clip(word),
+            suggestions=ways,
+            hint=f"Say which: {listing(ways)}.",
+        )
     return False
 
 
@@ -275,7 +324,7 @@ def _read_branch(left: list[Word], verb: Verb, found: Found, vocabulary: Vocabul
     )
     if not may_be_version:
         raise _about_left(left, verb, found, vocabulary)
-    words.refuse_misspelt(word, vocabulary)
+    words.refuse_misspelt(word, verb, vocabulary)
     add(found.versions, word)
 
 

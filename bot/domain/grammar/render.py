@@ -16,12 +16,15 @@ from bot.domain.grammar.intents import (
     FreezeIntent,
     HelpIntent,
     HistoryIntent,
+    HoldIntent,
     LockIntent,
     LocksIntent,
     MayIntent,
     OpenFormIntent,
+    PromoteIntent,
     QueueIntent,
     RejectIntent,
+    ResumeIntent,
     RollbackIntent,
     RunNextIntent,
     ScheduleIntent,
@@ -56,6 +59,7 @@ _DECISIONS = {
     ApproveIntent: Verb.APPROVE,
     RejectIntent: Verb.REJECT,
     RunNextIntent: Verb.RUN_NEXT,
+    HoldIntent: Verb.HOLD,
 }
 _SCOPED = {
     LockIntent: Verb.LOCK,
@@ -88,7 +92,7 @@ class _Writer:
                 if intent.to is not None:
                     yield f"to={intent.to}"
                 yield from _value("reason", intent.reason)
-            case AbortIntent() | ApproveIntent() | RejectIntent() | RunNextIntent():
+            case AbortIntent() | ApproveIntent() | RejectIntent() | RunNextIntent() | HoldIntent():
                 yield self._verb(_DECISIONS[type(intent)])
                 yield from _deployment(intent.deployment)
                 yield from self._place(intent.service, intent.environment)
@@ -111,6 +115,21 @@ class _Writer:
             case StartIntent():
                 yield self._verb(Verb.START)
                 yield from _deployment(intent.deployment)
+            case PromoteIntent():
+                yield self._verb(Verb.PROMOTE)
+                yield from _deployment(intent.deployment)
+                yield from self._place(intent.service, intent.environment)
+                if intent.to is not None:
+                    yield f"to={intent.to}"
+                if intent.skip:
+                    yield "--skip"
+                if intent.force:
+                    yield "--force"
+                yield from _value("reason", intent.reason)
+            case ResumeIntent():
+                yield self._verb(Verb.RESUME)
+                yield from _deployment(intent.deployment)
+                yield from self._place(intent.service, intent.environment)
             case ScheduleIntent():
                 yield self._verb(Verb.SCHEDULE)
                 yield from _deployment(intent.deployment)

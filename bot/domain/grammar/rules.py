@@ -12,6 +12,7 @@ from bot.domain.grammar.intents import (
     FreezeIntent,
     LockIntent,
     MayIntent,
+    PromoteIntent,
     RejectIntent,
     RunNextIntent,
     ScheduleIntent,
@@ -44,6 +45,24 @@ def with_reason(
     if verb is Verb.REJECT:
         return RejectIntent(deployment=deployment, service=service, environment=environment, reason=reason)
     return RunNextIntent(deployment=deployment, service=service, environment=environment, reason=reason)
+
+
+def promote(
+    found: Found,
+    deployment: DeploymentRef | None,
+    service: ServiceName | None,
+    environment: EnvironmentName | None,
+) -> PromoteIntent:
+    """A rollout that goes on; whether what is asked for can be had, only the rollout knows."""
+    return PromoteIntent(
+        deployment=deployment,
+        service=service,
+        environment=environment,
+        to=found.number("to", 0) or None,
+        force=found.is_set("force"),
+        skip=found.is_set("skip"),
+        reason=found.text("reason"),
+    )
 
 
 def schedule(

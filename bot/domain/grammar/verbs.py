@@ -33,6 +33,12 @@ class Verb(StrEnum):
     REJECT = "reject"
     #: Let a deployment that is held try again.
     START = "start"
+    #: Let a rollout go on, to its next step or further.
+    PROMOTE = "promote"
+    #: Leave a rollout where it is.
+    HOLD = "hold"
+    #: Hold a rollout no longer.
+    RESUME = "resume"
     #: What waits for its time.
     SCHEDULE = "schedule"
     #: Let a deployment that waits go before the others.
@@ -79,6 +85,11 @@ OTHER_WORDS: Mapping[str, Verb] = MappingProxyType(
         "decline": Verb.REJECT,
         "deny": Verb.REJECT,
         "veto": Verb.REJECT,
+        "advance": Verb.PROMOTE,
+        "pause": Verb.HOLD,
+        "unpause": Verb.RESUME,
+        "continue": Verb.RESUME,
+        "proceed": Verb.RESUME,
         "reschedule": Verb.SCHEDULE,
         "schedules": Verb.SCHEDULE,
         "runnext": Verb.RUN_NEXT,
@@ -97,4 +108,4 @@ OTHER_WORDS: Mapping[str, Verb] = MappingProxyType(
 )
 
 #: Actions that deployment tools commonly have and that this one does not know.
-UNAVAILABLE_VERBS = frozenset({"doctor", "pause", "promote", "restart", "resume", "retry", "scale"})
+UNAVAILABLE_VERBS = frozenset({"doctor", "restart", "retry", "scale"})

@@ -53,6 +53,8 @@ class Vocabulary:
     homes: Mapping[ServiceName, tuple[EnvironmentName, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Where each service runs, for completions and examples."""
     verbs: tuple[Verb, ...] = tuple(Verb)
+    strategies: tuple[str, ...] = ("rolling",)
+    """Not among the closed sets: a name that a strategy shares with a service or an environment means those."""
     _index: Mapping[str, tuple[Reading, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ class Vocabulary:
             services=tuple(service.name for service in catalog.services.values()),
             environments=tuple(environment.name for environment in catalog.environments.values()),
             homes=MappingProxyType(homes),
+            strategies=tuple(catalog.strategies),
         )
 
     def readings(self, word: str) -> tuple[Reading, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand, UnknownEnvironment, UnknownService
 from bot.domain.grammar import versions
-from bot.domain.grammar.options import FLAGS, OPTIONS, STRATEGY_WORDS, UNAVAILABLE_OPTIONS, Takes
+from bot.domain.grammar.options import FLAGS, OPTIONS, STRATEGY_WORDS, UNAVAILABLE_OPTIONS, Takes, find_strategy
 from bot.domain.grammar.refusals import clip, listing, nearest, show
 from bot.domain.grammar.verbs import OTHER_WORDS, UNAVAILABLE_VERBS, Verb
 from bot.domain.grammar.vocabulary import Kind, Reading
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _IMAGE = re.compile(r"([^:@]+)[:@](.+)")
 _PREPOSITIONS = frozenset({"to", "in", "on", "at", "of", "for", "from"})
+_PUNCTUATION = ".,;:!?"
 _ALL_HINT = "Say help to see every command."
 
 
@@ -77,6 +78,22 @@ def is_filler(word: Word, vocabulary: Vocabulary) -> bool:
     )
 
 
+def strategy(word: str, verb: Verb, vocabulary: Vocabulary) -> str | None:
+    """The strategy that a word which is no name says to an action that takes one; raises `BadCommand` for a version."""
+    found = find_strategy(word.rstrip(_PUNCTUATION), vocabulary.strategies)
+    if found is None or verb not in OPTIONS["strategy"].verbs:
+        return None
+    if versions.is_unmistakable(word):
+        ways = (f"strategy={found}", f"version={word}")
+        raise BadCommand(
+            f"{show(word)} can be a strategy and a version.",
+            token=clip(word),
+            suggestions=ways,
+            hint=f"Say which: {listing(ways)}.",
+        )
+    return found
+
+
 def refuse_special(word: str, vocabulary: Vocabulary) -> None:
     """Raise `BadCommand` for what is certainly neither a version nor a name: people, channels, other tools' words."""
     folded = word.casefold()
@@ -104,14 +121,24 @@ def refuse_special(word: str, vocabulary: Vocabulary) -> None:
             message, token=clip(word), hint=f"There are {listing(tuple(Verb), limit=9, conjunction='and')}."
         )
     if folded in STRATEGY_WORDS:
-        hint = "The strategy is written strategy=rolling; other strategies are not available here."
-        message = f"{show(word)} is a strategy."
-        raise BadCommand(message, token=clip(word), suggestions=("strategy=rolling",), hint=hint)
+        raise _about_strategy(word, vocabulary)
 
 
-def refuse_misspelt(word: str, vocabulary: Vocabulary) -> None:
+def _about_strategy(word: str, vocabulary: Vocabulary) -> BadCommand:
+    """The refusal of the name of a strategy that is not there, or where none is taken."""
+    ways = [f"strategy={name}" for name in vocabulary.strategies]
+    if find_strategy(word, vocabulary.strategies) is not None:
+        ways = [f"strategy={find_strategy(word, vocabulary.strategies)}"]
+        hint = f"Only deploy takes one, as in checkout v1.2 staging {clip(ways[0], limit=80)}."
+    else:
+        shown = listing([clip(way) for way in ways], limit=3)
+        hint = f"The strategy is written {shown}; others are not available here."
+    return BadCommand(f"{show(word)} is a strategy.", token=clip(word), suggestions=ways[:3], hint=hint)
+
+
+def refuse_misspelt(word: str, verb: Verb, vocabulary: Vocabulary) -> None:
     """Raise `BadCommand` when a word that may be a version is nearly a name: which of both cannot be told."""
-    near = nearest(word, (*vocabulary.names(), *FLAGS))
+    near = nearest(word, (*vocabulary.names(), *FLAGS, *_strategies(verb, vocabulary)))
     if near:
         hint = f"Did you mean {listing(near)}? A version of that name is written version={clip(word)}."
         message = f"{show(word)} is not a service, an environment or an action."
@@ -124,7 +151,7 @@ def unknown(word: str, found: Found, verb: Verb, vocabulary: Vocabulary) -> BadC
     if (trimmed := _trimmed(word)) is not None:
         hint = f"Did you mean {clip(trimmed)}?"
         return BadCommand(f"{show(word)} cannot be a version.", token=token, suggestions=(clip(trimmed),), hint=hint)
-    near = nearest(word, (*vocabulary.names(), *FLAGS))
+    near = nearest(word, (*vocabulary.names(), *FLAGS, *_strategies(verb, vocabulary)))
     if found.bare_text and not near:
         hint = 'Put quotation marks around a reason of several words: reason="fixes the login".'
         return BadCommand(f"{show(word)} does not belong to anything.", token=token, hint=hint)
@@ -152,6 +179,11 @@ def unknown(word: str, found: Found, verb: Verb, vocabulary: Vocabulary) -> BadC
     else:
         hint = _ALL_HINT
     return BadCommand(message, token=token, suggestions=near, hint=hint)
+
+
+def _strategies(verb: Verb, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """The strategies, where one may be said."""
+    return vocabulary.strategies if verb in OPTIONS["strategy"].verbs else ()
 
 
 def _trimmed(word: str) -> str | None:

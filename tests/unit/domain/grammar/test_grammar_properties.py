@@ -22,13 +22,16 @@ from bot.domain.grammar import (
     FreezeIntent,
     HelpIntent,
     HistoryIntent,
+    HoldIntent,
     Intent,
     LockIntent,
     LocksIntent,
     MayIntent,
     OpenFormIntent,
+    PromoteIntent,
     QueueIntent,
     RejectIntent,
+    ResumeIntent,
     RollbackIntent,
     RunNextIntent,
     ScheduleIntent,
@@ -58,6 +61,8 @@ TRICKY = vocabulary_of(
     {"queue": "prod", "prod": "prod", "v1": "prod", "API": "prod", "api": "prod", "to": "prod", "force": "prod"}
     | {"all": "prod", "configure": "prod", "utc": "prod"},
     *("prod", "live", "status", "4f0c2aa", "tomorrow", "next-window"),
+    # One that is an environment too, one that looks like a commit, one as long as a name may be.
+    strategies=("rolling", "canary", "live", "abcdef1", "slow-" + "x" * 58),
 )
 LARGE = vocabulary_of({f"service-{n}": "env-1" for n in range(500)}, *(f"env-{n}" for n in range(20)))
 
@@ -113,6 +118,7 @@ TIME_WORDS = ["18:00", "6pm", "tomorrow", "2026-12-01", "30m", "+02:00", "Europe
 WORDS += ["at", "until", "next-window", "at=18:00", "in=2h", "until=2h", "expires=1h", "at=", 'at="', *TIME_WORDS]
 WORDS += ["approve", "reject", "start", "schedule", "run-next", "lock", "unlock", "locks", "freeze", "unfreeze", "may"]
 WORDS += ["diff", "stats", "break-glass", "all", "everything", "hard", "level=warn", "type=config", "incident=INC-42"]
+WORDS += ["promote", "hold", "resume", "skip", "to=50", "to=50%", "50%", "canary", "rolling", "strategy=slow", "live"]
 WORDS += [
     "reason=x",
     "days=7",
@@ -190,7 +196,7 @@ def intents(vocabulary: Vocabulary) -> st.SearchStrategy[Intent]:
         "services": st.lists(service, unique=True, min_size=1, max_size=3).map(tuple),
         "version": version,
         "environment": environment,
-        "strategy": st.sampled_from([None, "rolling"]),
+        "strategy": st.sampled_from([None, *vocabulary.strategies]),
         "reason": reason,
         "dry_run": st.booleans(),
         "force": st.booleans(),
@@ -228,6 +234,16 @@ def intents(vocabulary: Vocabulary) -> st.SearchStrategy[Intent]:
         st.builds(ApproveIntent, **of_one, reason=reason),
         st.builds(RejectIntent, **of_one, reason=given),
         st.builds(StartIntent, deployment=deployment),
+        st.builds(
+            PromoteIntent,
+            **of_one,
+            to=st.none() | st.integers(1, 100),
+            force=st.booleans(),
+            skip=st.booleans(),
+            reason=reason,
+        ),
+        st.builds(HoldIntent, **of_one, reason=reason),
+        st.builds(ResumeIntent, **of_one),
         moves,
         st.builds(ScheduleIntent, **place),
         st.builds(RunNextIntent, **of_one, reason=given),

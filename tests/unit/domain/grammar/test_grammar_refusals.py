@@ -46,11 +46,11 @@ ROWS: list[tuple[str, str, str | None, tuple[str, ...], str]] = [
     # Words from elsewhere.
     ("undo checkout staging", "not an action", "undo", ("rollback",), "Did you mean rollback?"),
     ("cancel 42", "not an action", "cancel", ("abort",), "abort"),
-    ("promote checkout staging", "not available here", "promote", (), "deploy, status"),
-    ("pause 42", "not available here", "pause", (), "There are"),
+    ("restart checkout staging", "not available here", "restart", (), "deploy, status"),
+    ("pause 42", "not an action", "pause", ("hold",), "Did you mean hold?"),
     ("doctor", "not available here", "doctor", (), "There are"),
     ("checkout staging canary", "is a strategy", "canary", ("strategy=rolling",), "strategy=rolling"),
-    ("checkout staging rolling", "is a strategy", "rolling", ("strategy=rolling",), "strategy=rolling"),
+    ("rollback checkout staging rolling", "is a strategy", "rolling", ("strategy=rolling",), "Only deploy takes one"),
     # Too many of something.
     ("checkout v1.2 staging production", "two environments: “staging” and “production”", "production", (), "one"),
     ("checkout v1.2 v1.3 staging", "two versions: “v1.2” and “v1.3”", "v1.3", (), "Keep"),

@@ -226,7 +226,7 @@ REFUSED: list[tuple[str, str, str | None, str | None, str]] = [
     ("may lock resolve", "two rights", "resolve", None, "one right"),
     ("may lock right=deploy", "two rights", "deploy", None, "one right"),
     ("may right=dance", "can only be deploy, rollback", None, "right=deploy", "right=deploy"),
-    ("may promote", "not available here", "promote", None, "There are"),
+    ("may restart", "not available here", "restart", None, "There are"),
     ("may rollback v1.2", "may takes no version", "v1.2", None, "help may"),
     ("may @grace rollback", "nobody that can be told from it", "@grace", None, "pick the person from the list"),
     ("may <!subteam^S1|@ops> rollback", "nobody that can be told", "@ops", None, "a group cannot be asked about"),
@@ -247,7 +247,7 @@ REFUSED: list[tuple[str, str, str | None, str | None, str]] = [
     ("deny #42", "not an action", "deny", "reject", "Did you mean reject?"),
     ("break_glass checkout", "not an action", "break_glass", "break-glass", "Did you mean break-glass?"),
     ("retry 42", "not available here", "retry", None, "There are"),
-    ("resume 42", "not available here", "resume", None, "There are"),
+    ("retry 42", "not available here", "retry", None, "There are"),
     ("aprove 42", "“aprove” is not", "aprove", "approve", "approve"),
 ]
 
@@ -304,5 +304,5 @@ def test_every_right_can_be_asked_about(vocabulary: Vocabulary) -> None:
 
 def test_nothing_may_be_called_like_a_word_of_the_command() -> None:
     assert {*map(str, Verb)} <= VERBS
-    assert {"promote", "pause", "resume", "retry", "doctor", "scale", "restart"} <= VERBS
+    assert {"promote", "hold", "resume", "skip", "retry", "doctor", "scale", "restart"} <= VERBS
     assert {"force", "hard", "dry-run"} <= VERBS

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
-    from bot.ports.metrics import MetricSource
     from bot.ports.revisions import CatalogRevisions
     from bot.ports.target import Target
     from bot.sandbox.demo import Demo
@@ -49,7 +48,6 @@ class RegisteredProviders:
 
     _targets: dict[str, Target] = field(default_factory=dict)
     _images: dict[str, Images] = field(default_factory=dict)
-    _metrics: dict[str, MetricSource] = field(default_factory=dict)
     _metrics: dict[str, MetricSource] = field(default_factory=dict)
 
     def target(self, catalog: Catalog, service: ServiceName, environment: EnvironmentName) -> Target:
@@ -73,14 +71,6 @@ class RegisteredProviders:
         reference = catalog.metrics.get(name)
         if reference is None:
             raise ConfigurationError(f"The configuration names no metric source {name!r}.")
-        key = f"{name} {reference}"
-        if key not in self._metrics:
-            self._metrics[key] = registry.build_metrics(reference)
-        return self._metrics[key]
-
-    def metrics(self, catalog: Catalog, name: str) -> MetricSource:
-        """The metric source that the catalog calls by that name."""
-        reference = catalog.metrics[name]
         key = f"{name} {reference}"
         if key not in self._metrics:
             self._metrics[key] = registry.build_metrics(reference)

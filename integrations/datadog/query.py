@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderRejected
-from integrations._shared.template import fill, whitelisted
+from integrations._shared.template import PLACEHOLDER, fill, whitelisted
 
 if TYPE_CHECKING:
     from bot.domain.metric import Subject
@@ -28,7 +28,9 @@ def tagged(query: str, *, subject: Subject, window: float) -> str:
         before = slot.template[: slot.start]
         if re.search(r"\bby\s*$", before):
             return "{" + slot.name + "}"
-        if not _TAG.search(before):
+        plain = PLACEHOLDER.sub("", before)
+        within = query.startswith(MONITOR) or plain.count("{") > plain.count("}")
+        if not (within and _TAG.search(before)):
             raise ProviderRejected(
                 f"{{{slot.name}}} at position {slot.start + 1} of the query must stand as the value of a tag, "
                 "as in version:{version}.",

@@ -103,6 +103,8 @@ class HttpProbe:
             timeout=aiohttp.ClientTimeout(total=self._options.timeout),
             auto_decompress=False,
         ) as session:
+            # A connection that breaks is an answer; aiohttp would ask once more and hide it, and has no public switch.
+            session._retry_connection = False  # noqa: SLF001 - the tests see to it that this goes on working
             for number in range(self._options.probes):
                 if number:
                     await asyncio.sleep(self._options.pause)

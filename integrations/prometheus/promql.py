@@ -37,7 +37,7 @@ def promql(query: str, *, subject: Subject, window: float) -> str:
         value = slot.value
         if matcher[1] in ("=~", "!~"):
             value = _SPECIAL.sub(r"\\\g<0>", value)
-        return _escaped(value)
+        return _escaped(value, slot.template[start])
 
     return fill(query, subject=subject, window=duration(window), put=put, provider=PROVIDER)
 
@@ -48,8 +48,9 @@ def duration(seconds: float) -> str:
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
+def _escaped(value: str, quote: str) -> str:
+    # PromQL knows the escape of the quote around the text only; that of the other one is an error.
+    return value.replace("\\", "\\\\").replace(quote, "\\" + quote)
 
 
 def _misplaced(slot: Slot, where: str) -> ProviderRejected:

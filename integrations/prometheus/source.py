@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NAME = "Prometheus"
 _POSITION = re.compile(r"\b(\d+):(\d+): (?:parse error: )?(.*)", re.DOTALL)
-_AROUND = 24
+_AROUND = 12
 
 
 class Prometheus:
@@ -154,8 +154,8 @@ def _what_is_wrong(said: str, query: str) -> str:
         return f"{_NAME} cannot read the query: {told(said)}."
     line, column, reason = int(match[1]), int(match[2]), told(match[3])
     lines = query.split("\n")
-    place = ""
-    if 1 <= line <= len(lines):
-        there = lines[line - 1]
-        place = f", at {there[max(0, column - 1) : column - 1 + _AROUND]!r}" if column <= len(there) else ", at its end"
+    # Some positions point behind what is wrong, so both sides are shown.
+    there = lines[line - 1] if 1 <= line <= len(lines) else ""
+    near = there[max(0, column - 1 - _AROUND) : column - 1 + _AROUND]
+    place = f", near {near!r}" if near else ""
     return f"{_NAME} cannot read the query at line {line}, position {column}{place}: {reason}."

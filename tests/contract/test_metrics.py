@@ -56,6 +56,27 @@ HOSTILE = [
 ]
 
 
+ELSE = [
+    "",
+    "<html>hello</html>",
+    "[]",
+    "{}",
+    "null",
+    "[" * 5000,
+    '{"data": null}',
+    '{"status": "ok"}',
+    '{"status": "ok", "series": [5]}',
+    '{"status": "ok", "series": [{"pointlist": [[1]]}]}',
+    '{"status": "success"}',
+    '{"status": "success", "data": {"resultType": "vector", "result": [5]}}',
+    '{"status": "success", "data": {"resultType": "scalar", "result": [1, "one"]}}',
+    '{"status": "error", "errorType": 5}',
+    '{"data": {"actor": {"account": {"nrql": {"results": [5]}}}}}',
+    '{"data": {"actor": {"account": {"nrql": {"results": null, "queryProgress": null}}}}}',
+    '{"errors": "none"}',
+]
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with prometheus(tmp_path_factory.mktemp("prometheus")) as address:
@@ -164,12 +185,12 @@ async def test_a_value_where_it_could_change_the_query_is_refused_before_it_is_s
     assert not lab.door.requests
 
 
-@pytest.mark.parametrize("version", HOSTILE)
-async def test_no_version_can_ask_about_another(lab: Lab, version: str) -> None:
-    reading = None
-    with suppress(ProviderRejected):
-        reading = await ask(lab, version)
-    assert reading is None or reading.value is None, "it was answered with the number of another version"
+async def test_no_version_can_ask_about_another(lab: Lab) -> None:
+    for version in HOSTILE:
+        reading = None
+        with suppress(ProviderRejected):
+            reading = await ask(lab, version)
+        assert reading is None or reading.value is None, f"{version!r} was answered with the number of another version"
 
 
 async def test_an_error_of_the_server_may_be_tried_again(lab: Lab) -> None:
@@ -193,35 +214,14 @@ async def test_nobody_there_may_be_tried_again(lab: Lab) -> None:
         await ask(lab)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "<html>hello</html>",
-        "[]",
-        "{}",
-        "null",
-        "[" * 5000,
-        '{"data": null}',
-        '{"status": "ok"}',
-        '{"status": "ok", "series": [5]}',
-        '{"status": "ok", "series": [{"pointlist": [[1]]}]}',
-        '{"status": "success"}',
-        '{"status": "success", "data": {"resultType": "vector", "result": [5]}}',
-        '{"status": "success", "data": {"resultType": "scalar", "result": [1, "one"]}}',
-        '{"status": "error", "errorType": 5}',
-        '{"data": {"actor": {"account": {"nrql": {"results": [5]}}}}}',
-        '{"data": {"actor": {"account": {"nrql": {"results": null, "queryProgress": null}}}}}',
-        '{"errors": "none"}',
-    ],
-)
-async def test_an_answer_of_somebody_else_is_an_error(lab: Lab, text: str) -> None:
-    lab.door.answering(200, text, Content_Type="application/json")
-    if isinstance(lab.source, HttpProbe):
-        assert (await ask(lab)).value is not None, "a probe does not read what it is answered"
-        return
-    with pytest.raises(ProviderError):
-        await ask(lab)
+async def test_an_answer_of_somebody_else_is_an_error(lab: Lab) -> None:
+    for text in ELSE:
+        lab.door.answering(200, text, Content_Type="application/json")
+        if isinstance(lab.source, HttpProbe):
+            assert (await ask(lab)).value is not None, "a probe does not read what it is answered"
+            continue
+        with pytest.raises(ProviderError):
+            pytest.fail(f"{text[:80]} was taken for {await ask(lab)}")
 
 
 @pytest.mark.parametrize("manner", ["silent", "dripping"])

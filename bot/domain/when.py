@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from difflib import get_close_matches
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -97,9 +98,12 @@ def find_zone(name: str) -> ZoneInfo | None:
 
 
 def zones_like(name: str) -> tuple[str, ...]:
-    """At most three time zones that ``name`` perhaps means: by another case, or by the city alone."""
-    typed = name.casefold().replace(" ", "_")
-    return _zones_by_word().get(typed, ())[:3]
+    """At most three time zones that ``name`` perhaps means: by another case, by the city alone, or mistyped."""
+    typed, known = name.casefold().replace(" ", "_"), _zones_by_word()
+    if typed in known or "/" not in typed or len(typed) > _QUOTED:
+        return known.get(typed, ())[:3]
+    whole = [word for word in known if "/" in word]
+    return tuple(known[word][0] for word in get_close_matches(typed, whole, n=3, cutoff=0.85))
 
 
 def read_duration(text: str) -> timedelta:

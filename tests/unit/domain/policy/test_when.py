@@ -176,7 +176,7 @@ def test_an_offset_that_the_zone_has_not_is_refused() -> None:
         ("19:00 Tokyo", "no time zone", "19:00 Asia/Tokyo"),
         ("19:00 EST", "no time zone", None),
         ("19:00 Mars/Olympus", "no time zone", None),
-        ("19:00 America/Indiana", "no time zone", None),
+        ("19:00 America/Indiana", "no time zone", "19:00 America/Indianapolis"),
         ("19:00 ../../etc/passwd", "no time that can be read", "18:00"),
         ("in 0m", "more than nothing", None),
         ("in 400d", "at most 366 days", None),
@@ -278,6 +278,9 @@ def test_zones() -> None:
     assert find_zone("CET") is None
     assert zones_like("new york") == ("America/New_York",)
     assert zones_like("nowhere") == ()
+    assert zones_like("Europe/Pari")[0] == "Europe/Paris"
+    assert zones_like("amerika/New_York")[0] == "America/New_York"
+    assert zones_like("feature/paris") == zones_like("release/1.2") == ()
 
 
 ZONES = ["Europe/Paris", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia", "UTC"]

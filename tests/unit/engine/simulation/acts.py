@@ -1,7 +1,7 @@
 """What people do, and what happens to the world: one small value for each, so that a story of them can be made smaller.
 
-People see no more than Slack shows them, and click on what is there no more. What they are refused is part of the story;
-anything else than a refusal or a clear error is a failure.
+People see no more than Slack shows them, and click on what is there no more. What they are refused is part of the
+story; anything else than a refusal or a clear error is a failure.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Act(Step):
             world.tell(f"  {said} → {type(refusal).__name__}: {refusal.message}")
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a person would see it
             world.fail(f"{said} → a person would see a traceback: {error!r}", error)
 
     @property

@@ -54,7 +54,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future = self.create_future()
         try:
             future.set_result(function(*args))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is handed on
             future.set_exception(error)
         return future
 
@@ -66,7 +66,7 @@ class _Here:
         future, function = asked
         try:
             result = function()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is handed on
             if future is not None:
                 core.set_exception(future, error)
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unit.engine.simulation.runtime import REPLICA, Runtime
@@ -136,18 +136,16 @@ class Replica:
         self.runtime = Runtime(self, world.journal)
         self._lives.append(self.life)
         self._runtimes.append(self.runtime)
-        store = world.store
-        wired = {
-            name: Wire(self.life, getattr(store, name), name)
-            for name in ("deployments", "releases", "locks", "freezes", "ballots", "schedules", "overrides", "notices")
+        given = {
+            "catalogs": world.outside.catalogs,
+            "providers": world.outside.providers(self.life),
+            "people": world.outside.people,
+            "leases": LeaseWire(self.life, world.store.leases, "leases"),
         }
-        ports = Ports(
-            catalogs=world.outside.catalogs,
-            providers=world.outside.providers(self.life),
-            people=world.outside.people,
-            leases=LeaseWire(self.life, store.leases, "leases"),
-            **wired,
-        )
+        ports = Ports(**{
+            port.name: given.get(port.name) or Wire(self.life, getattr(world.store, port.name), port.name)
+            for port in fields(Ports)
+        })  # fmt: skip
 
         def build() -> Engine:
             REPLICA.set(self)
@@ -194,7 +192,7 @@ class Replica:
             self.runtime.spawn(work)
 
     async def _tick(self) -> None:
-        """What the timetable does, without APScheduler, which knows the machine's clock only: rings every few seconds."""
+        """What the timetable does, without APScheduler, which knows the machine's clock only: rings now and then."""
         table = self.engine.timetable
         while True:
             await table._guarded(table._fire_due(), "looking for schedules that are due")

@@ -9,8 +9,8 @@ It follows DBOS 3.4 as DESIGN.md §2 describes it, and its source where that say
 - what the journal keeps was pickled;
 - a partitioned queue with a concurrency of 1 runs the oldest of each partition, and none while one of it is pending,
   wherever that runs;
-- whoever claims a workflow owns it. A process that was taken for dead and lives goes on until it wants to write into the
-  journal, and ends there;
+- whoever claims a workflow owns it. A process that was taken for dead and lives goes on until it wants to write into
+  the journal, and ends there;
 - a process that starts takes up its own pending workflows; those of a dead one are taken up when somebody says that it
   is dead. Either way they go back into their queue and partition with the place that they had, or into one without
   limits, and whoever looks first runs them.
@@ -225,7 +225,7 @@ class Runtime:
         except NoLongerOursError:
             self.replica.world.tell(f"… {self.replica.name} finds that {row.id} is not its own any more")
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - DBOS would keep it as the end of the workflow
             status = "ERROR"
             self.replica.world.fail(f"the workflow {row.id} broke: {error!r}", error)
         await self.replica.life.point(f"before the end of {row.id} is written")

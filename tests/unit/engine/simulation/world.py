@@ -17,25 +17,12 @@ from unit.engine.simulation.runtime import Journal, instead_of_dbos
 from unit.engine.simulation.watch import Watch
 
 from bot.engine import freezing, locking, orders
-from bot.store.audit import StoredAudit
-from bot.store.ballots import StoredBallots
-from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database
-from bot.store.freezes import StoredFreezes
-from bot.store.inbox import StoredInbox
-from bot.store.leases import StoredLeases
-from bot.store.locks import StoredLocks
-from bot.store.messages import StoredMessages
 from bot.store.migrations import migrate
-from bot.store.notices import StoredNotices
-from bot.store.overrides import StoredOverrides
-from bot.store.releases import StoredReleases
-from bot.store.revisions import StoredCatalogRevisions
-from bot.store.schedules import StoredSchedules
 from bot.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from bot.domain.catalog import Catalog
@@ -122,7 +109,7 @@ class World:
             raise Broken("\n".join([what, "", "What happened:", *self.story])) from error
 
     async def jump(self, by: timedelta) -> None:
-        """Let time pass that nobody notices, such as that of a machine which sleeps. Nothing is on its way meanwhile."""
+        """Let time pass that nobody notices, such as that of a machine which sleeps; nothing is on its way then."""
         while self.flying or await self.store.leases.held("write:", at=self.now()):
             await asyncio.sleep(0.5)
         self.jumped += by
@@ -157,7 +144,7 @@ def run(
     async def begin() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        async with _store(path) as store:
+        async with Store.open(f"sqlite:///{path}", replica="everybody") as store:
             world = World(loop=loop, path=path, store=store, random=random.Random(seed), **settings)
             catalogs, people = Catalogs(world, configuration or catalog()), People(world)
             world.outside = Outside(world, catalogs, people)
@@ -180,9 +167,9 @@ def run(
     state = random.getstate()
     random.seed(seed)
     try:
-        with sqlite_in_this_thread(), instead_of_dbos(), _counted_ids():
-            with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-                runner.run(begin())
+        runner = asyncio.Runner(loop_factory=VirtualLoop)
+        with sqlite_in_this_thread(), instead_of_dbos(), _counted_ids(), runner:
+            runner.run(begin())
     finally:
         random.setstate(state)
 
@@ -204,28 +191,6 @@ def copy_of(template: Path, to: Path) -> Path:
         old.unlink()
     shutil.copyfile(template, to)
     return to
-
-
-@contextlib.asynccontextmanager
-async def _store(path: Path) -> AsyncIterator[Store]:
-    """The store over a database that has the schema."""
-    async with await Database.open(f"sqlite:///{path}") as database:
-        yield Store(
-            database=database,
-            deployments=StoredDeployments(database),
-            releases=StoredReleases(database),
-            messages=StoredMessages(database),
-            inbox=StoredInbox(database),
-            leases=StoredLeases(database),
-            revisions=StoredCatalogRevisions(database),
-            audit=StoredAudit(database),
-            locks=StoredLocks(database),
-            freezes=StoredFreezes(database),
-            ballots=StoredBallots(database),
-            schedules=StoredSchedules(database),
-            overrides=StoredOverrides(database),
-            notices=StoredNotices(database),
-        )
 
 
 @contextlib.contextmanager

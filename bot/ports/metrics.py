@@ -16,7 +16,8 @@ class MetricSource(Protocol):
 
     ``query`` is a template: ``{service}``, ``{environment}``, ``{version}``, ``{digest}``, ``{track}`` and ``{window}``
     stand for what `Subject` and ``window`` say, put in so that they cannot change what the query means. Raises
-    `ProviderError` when the source does not answer or refuses the query; *no data* is an answer and not an error.
+    `ProviderError` when the source does not answer or refuses the query, and `ConfigurationError` when a secret that it
+    needs cannot be read just then; *no data* is an answer and not an error.
     """
 
     async def read(self, query: str, *, subject: Subject, window: float, at: datetime | None = None) -> Reading:

@@ -20,9 +20,20 @@ from bot.store.feed import DatabaseFeed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from _pytest.mark.structures import ParameterSet
+
 HERE = Path(__file__).parent
-SCRIPTS = sorted(path.stem for path in HERE.glob("*.script"))
-SPECIAL = sorted(path.stem for path in HERE.glob("special/*.script"))
+LONG = frozenset({"break_glass", "late", "plan", "run_next", "supersede"})
+"""Those that the short run leaves out: what they show is close to what others show, or waits."""
+
+
+def _scripts(pattern: str) -> list[ParameterSet]:
+    names = sorted(path.stem for path in HERE.glob(pattern))
+    return [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in names]
+
+
+SCRIPTS = _scripts("*.script")
+SPECIAL = _scripts("special/*.script")
 
 
 @pytest.mark.timeout(180)

@@ -125,11 +125,18 @@ def _figures(figures: Figures) -> dict[str, str]:
     if figures.unrestored:
         restore += f"\n{count(figures.unrestored, 'failure')} not over yet"
     return {
-        "deployment frequency": f"{figures.per_day:.2g} a day\n{figures.succeeded} succeeded",
+        "deployment frequency": f"{_often(figures.per_day)}\n{figures.succeeded} succeeded",
         "lead time": duration(figures.lead_time) if figures.lead_time is not None else "none succeeded",
         "change failure rate": failed,
         "time to restore": restore,
     }
+
+
+def _often(per_day: float) -> str:
+    """``3.2 a day``, ``2 a week``, ``1 in 30 days``: in a unit in which it is at least one where possible."""
+    if per_day >= 1:
+        return f"{per_day:.2g} a day"
+    return f"{per_day * 7:.2g} a week" if per_day * 7 >= 1 else f"{per_day * 30:.2g} in 30 days"
 
 
 def _where(service: ServiceName | None, environment: EnvironmentName | None) -> str:

@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "policy": "whether a deployment may go on, of a large organisation",
     "where": "what runs where, of a large organisation",
     "past": "a million past deployments against a thousand",
+    "canaries": "200 canaries whose truth is known",
     "start": "starting",
 }
 _LIMIT = 210.0

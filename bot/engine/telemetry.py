@@ -37,8 +37,9 @@ _WAITS = ((Phase.QUEUED, Wait.QUEUE), (Phase.AWAITING_APPROVAL, Wait.APPROVAL))
 def kinds(catalog: Catalog) -> list[Kind]:
     """Every kind of deployment that the catalog allows. Others are counted from when the first one is asked for."""
     return [
-        Kind(service=service.name, environment=environment.name, strategy="rolling")
+        Kind(service.name, environment.name, strategy)
         for service, environment in catalog.places()
+        for strategy in catalog.strategies
     ]
 
 

@@ -74,7 +74,7 @@ class Caller:
                 return await self._post(url, headers, form, body, auth, limit)
         except (TimeoutError, httpx.TimeoutException):
             trouble = ProviderTimeout(f"{self.name} did not answer within {limit:g} s.", provider=self.provider)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             trouble = ProviderUnavailable(
                 f"{self.name} cannot be reached: {redact(str(error)) or type(error).__name__}.", provider=self.provider
             )

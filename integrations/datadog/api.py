@@ -7,6 +7,7 @@ variables, which would send our keys to another site; and its errors, whose text
 from __future__ import annotations
 
 import asyncio
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from aiosonic.exceptions import AiosonicError, BaseTimeout  # type: ignore[import-untyped]  # it carries no types
@@ -48,7 +49,7 @@ class Api:
         except (OpenApiException, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             # The client believes that whatever answers is JSON of the right shape.
             trouble = unreadable()
-        except (AiosonicError, OSError, EOFError) as error:
+        except (AiosonicError, OSError, EOFError, zlib.error) as error:
             trouble = ProviderUnavailable(f"{NAME} cannot be reached ({type(error).__name__}).", provider=PROVIDER)
         finally:
             # The client's own close does nothing, and its context manager closes nothing after an error.

@@ -155,6 +155,8 @@ async def test_quotes_in_comments_and_texts_do_not_confuse(server: str) -> None:
     source = built("prometheus", address=server)
     query = 'sum(up_since{version!="it\'s", version!=\'say "no\', version!="\\"", version="{version}"}) # don\'t'
     assert await number(source, query) == 7.0
+    query = '1 # don\'t\n + sum(up_since{version="{version}"})'
+    assert await number(source, query) == 8.0
 
 
 async def test_braces_that_are_no_placeholder_stay(server: str) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from measured import MINUTE, Replica
-from unit.engine.engine_world import ADA, CHECKOUT, PRODUCTION, STAGING, WEB, open_world, release
+from unit.engine.engine_world import ADA, CHECKOUT, NOON, PRODUCTION, STAGING, WEB, open_world, release
 
-from bot.api.metrics import PHASES, STATUSES
+from bot.api.metrics import PHASES, STATUSES, Metrics
 from bot.domain.actor import BOT
 from bot.domain.catalog import Environment, ProviderRef, Service
 from bot.domain.deployment import Request, Resolution
@@ -22,6 +22,7 @@ from bot.domain.history import Event
 from bot.domain.ids import EnvironmentName, ServiceName, operation_id
 from bot.domain.lifecycle import Phase
 from bot.domain.rollout import Handle
+from bot.ports.telemetry import Kind, Standing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -361,6 +362,22 @@ async def test_labels_are_of_the_catalog_and_the_code_only(world: World) -> None
                 continue
             for label, value in sample.labels.items():
                 assert label == "le" or value in bounded[label], sample
+
+
+def test_there_are_as_many_series_as_operators_are_told() -> None:
+    metrics = Metrics()
+    places = [Kind(ServiceName(f"s{n}"), EnvironmentName(f"e{e}"), "rolling") for n in range(500) for e in range(5)]
+    metrics.know(places, only=True)
+    metrics.stands(Standing(at=NOON, untold_since=None, replicas=1))
+    ours = [
+        sample
+        for family in metrics.registry.collect()
+        if not family.name.startswith(("process_", "python_"))
+        for sample in family.samples
+    ]
+    of_the_bot = [sample for sample in ours if "environment" not in sample.labels]
+    assert len(ours) - len(of_the_bot) == 2500 * (17 + 7) + 5 * 74
+    assert len(of_the_bot) == 3 + 13
 
 
 def labels_of(replica: Replica, name: str) -> list[dict[str, str]]:

@@ -60,6 +60,7 @@ def queries_of(store: Store, catalog: Catalog) -> Queries:
         locks=store.locks,
         freezes=store.freezes,
         overrides=store.overrides,
+        readings=store.readings,
     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.domain.lifecycle import WAITING, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from bot.domain.analysis.check import Check
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement, ProvenRelease
     from bot.domain.ids import DeploymentId
+    from bot.domain.metric import Point, Track
     from bot.domain.policy.approval import ApprovalRule, Tally
     from bot.domain.policy.freeze import Freeze
     from bot.domain.policy.gates import GateResult
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from bot.domain.policy.window import WindowDecision
     from bot.domain.release import Release
     from bot.domain.schedule import Schedule
+    from bot.domain.strategy.plan import PlannedStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,14 @@ class DeploymentView:
     """The locks that hold it; only while it is held by one."""
     overrides: Sequence[Override] = ()
     """The exceptions that it uses."""
+    steps: Sequence[PlannedStep] = ()
+    """The steps of its strategy; empty for one that the target does in one go."""
+    checks: Sequence[Check] = ()
+    """What is watched while it is rolled out and afterwards."""
+    readings: Mapping[str, Mapping[Track, Sequence[Point]]] = field(default_factory=dict)
+    """By check and track: what was read of it so far; only for a rollout whose checks are looked at."""
+    bakes_until: datetime | None = None
+    """Until when it is watched after its success; None when it is not, or not any more."""
     current: bool = False
     """Whether what it brought is what the environment runs."""
     rollback_to: ProvenRelease | None = None

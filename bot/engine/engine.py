@@ -219,6 +219,7 @@ class Engine:
             locks=ports.locks,
             freezes=ports.freezes,
             overrides=ports.overrides,
+            readings=ports.readings,
         )
         locking = Locking(
             ledger=ledger,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import BadCommand, UnknownDeployment
+from bot.domain.errors import BadCommand, ConfigurationError, UnknownDeployment
 from bot.domain.ids import DeploymentId
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.lock import covering, decide
 from bot.domain.policy.window import is_open
+from bot.domain.strategy.plan import How
+from bot.domain.strategy.plan import plan as steps_of
 from bot.domain.view import DeploymentView, Overview, QueueView
 
 if TYPE_CHECKING:
@@ -19,13 +22,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.actor import Membership
-    from bot.domain.catalog import Catalog
+    from bot.domain.catalog import Catalog, Service
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement
     from bot.domain.ids import EnvironmentName, LockScope, ServiceName
     from bot.domain.policy.lock import StickyLock
     from bot.domain.policy.override import Override
     from bot.domain.policy.window import Window, WindowDecision
+    from bot.domain.strategy.kinds import Strategy
     from bot.domain.view import Forecast
     from bot.engine.approvals import Approvals
     from bot.engine.gatekeeper import Gatekeeper
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from bot.ports.locks import Locks
     from bot.ports.overrides import Overrides
     from bot.ports.providers import CatalogSource
+    from bot.ports.readings import Readings
     from bot.ports.schedules import Schedules
 
 _RECENT = 10
@@ -60,6 +65,7 @@ class Queries:
     locks: Locks
     freezes: Freezes
     overrides: Overrides
+    readings: Readings
 
     async def view(self, deployment_id: DeploymentId) -> DeploymentView:
         """A deployment with what people need to see around it."""
@@ -78,6 +84,11 @@ class Queries:
             if back_to and takes_back and back_to.release.same_as(takes_back.release):
                 back_to = None  # it is just being taken back
         environment = self.catalogs.current().environments.get(deployment.environment)
+        strategy, service = await self._strategy(deployment)
+        steps = steps_of(strategy) if strategy else ()
+        watched = deployment.progression is not None
+        succeeded = deployment.reached(Phase.SUCCEEDED)
+        bakes = service is not None and service.bake > 0 and bool(service.checks) and not deployment.is_rollback
         held = deployment.phase is Phase.HELD and deployment.hold is not None and deployment.hold.gate == "lock"
         scheduled = deployment.phase is Phase.SCHEDULED
         return DeploymentView(
@@ -89,11 +100,28 @@ class Queries:
             forecast=await self._forecast(deployment) if deployment.phase in _FORESEEN else None,
             blocking=await self._blocking(deployment) if held else (),
             overrides=await self.overrides.of_deployment(deployment.id),
+            steps=steps if steps and steps[0].how is How.WEIGHT else (),
+            checks=service.checks if service else (),
+            readings=await self.readings.of(deployment.id) if watched else {},
+            bakes_until=(
+                succeeded.at + timedelta(seconds=service.bake)
+                if service and bakes and succeeded and deployment.phase is Phase.SUCCEEDED and current
+                else None
+            ),
             current=current,
             rollback_to=back_to,
             takes_back=takes_back,
             taken_back_by=await self._taken_back_by(deployment),
         )
+
+    async def _strategy(self, deployment: Deployment) -> tuple[Strategy | None, Service | None]:
+        """What its configuration says of how it is rolled out; nothing when that is gone."""
+        try:
+            catalog = await self.catalogs.at(deployment.catalog_revision)
+            strategy = catalog.strategy(deployment.strategy, deployment.service, deployment.environment)
+            return strategy, catalog.service(deployment.service)
+        except (BadCommand, ConfigurationError, KeyError):
+            return None, None
 
     async def find(self, reference: str) -> Deployment:
         """The deployment that somebody means by ``#42``, ``42`` or its id; raises `UnknownDeployment`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
 from statistics import fmean
@@ -29,12 +29,12 @@ from integrations.datadog.query import MONITOR, PROVIDER, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from bot.domain.metric import Point, Reading, Subject
     from integrations.datadog.options import DatadogOptions
 
 _PRESENT = 10.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DORA_ID = re.compile(r"[A-Za-z0-9_.:-]{16,128}")
 _REDUCE: Mapping[str, Callable[[list[float]], float]] = MappingProxyType(
     {"mean": fmean, "sum": math.fsum, "max": max, "min": min, "last": lambda values: values[-1]}
@@ -167,5 +167,5 @@ def _length(points: list[tuple[float, float | None]], interval: object) -> float
 
 
 def _nanoseconds(when: datetime) -> int:
-    # Whole microseconds first: a float of nanoseconds would lose its last digits.
-    return round(when.timestamp() * 1_000_000) * 1_000
+    # No float has room for the nanoseconds since 1970.
+    return (when - _EPOCH) // timedelta(microseconds=1) * 1_000

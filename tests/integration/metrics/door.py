@@ -60,6 +60,12 @@ class Door:
             await response.write(b" ")
             await asyncio.sleep(0.02)
 
+    async def shut(self, request: web.Request) -> web.StreamResponse:
+        """Hang up."""
+        assert request.transport is not None
+        request.transport.abort()
+        raise ConnectionResetError
+
     def answering(self, status: int, text: str = "", **headers: str) -> None:
         """Answer that to everything."""
 

@@ -258,7 +258,7 @@ async def test_a_deployment_is_shown_when_it_begins_and_when_it_ends() -> None:
         await source.mark(**known, ended=None, succeeded=False)
         assert not fake.deployments
         for _ in range(2):
-            await source.mark(**known, ended=EXACT + timedelta(seconds=90, microseconds=123456), succeeded=True)
+            await source.mark(**known, ended=EXACT + timedelta(seconds=90, microseconds=123457), succeeded=True)
     began, ended, _ = fake.events
     assert (began["alert_type"], ended["alert_type"]) == ("info", "success")
     assert began["aggregation_key"] == ended["aggregation_key"] == OPERATION
@@ -272,7 +272,7 @@ async def test_a_deployment_is_shown_when_it_begins_and_when_it_ends() -> None:
             "env": "production",
             "version": "v1.2",
             "started_at": start,
-            "finished_at": start + 90_123_456_000,
+            "finished_at": start + 90_123_457_000,
         }
     }
 

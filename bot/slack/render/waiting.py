@@ -61,8 +61,8 @@ def _approval(view: DeploymentView, times: int, after: Moment | None, *, last: b
     key = f"approval.{times}"
     if after is not None:
         by = (approvers(view) if last else "") or (name(after.actor) if after.actor.kind is ActorKind.PERSON else "")
-        outcome = _decided(after, by)
-        yield _note(view, key, f"{outcome}: {_what(view)}.", live=True, settled=True)
+        line = f"○ *Approval was asked*: {_what(view)} – {_decided(after, by)}."
+        yield _note(view, key, line, live=True, settled=True)
         if after.phase in _GOES_ON and by:
             told = "" if after.actor.same_as(view.deployment.requester) else f" {_requester(view)}, for your notice."
             yield _note(view, f"approved.{times}", f"✓ *Approved* by {by}: {_what(view)} goes on.{told}")
@@ -92,15 +92,13 @@ def _approval(view: DeploymentView, times: int, after: Moment | None, *, last: b
 
 
 def _decided(after: Moment, by: str) -> str:
-    """How a round of asking ended."""
+    """How a round of asking ended, for the middle of a line; what came of it is a note of its own."""
     whom = f" by {by}" if by else ""
-    if after.phase is Phase.REJECTED:
-        return f"✗ *Rejected*{whom}"
     if after.phase is Phase.EXPIRED:
-        return "■ *Expired*: nobody decided in time"
+        return "nobody decided in time"
     if after.phase in _GOES_ON:
-        return f"✓ *Approved*{whom}" if by else "✓ *Went on*"
-    return f"■ *{after.phase.words.capitalize()}*{whom}"
+        return f"approved{whom}" if by else "it went on"
+    return f"{after.phase.words}{whom}"
 
 
 def _asked(approval: ApprovalView) -> str:

@@ -204,17 +204,18 @@ def test_one_nudge_then_the_fallback_group() -> None:
 @pytest.mark.parametrize(
     ("scene", "key", "outcome"),
     [
-        ("queued.approved", "approval.1", "✓ Approved by Grace Hopper: #42"),
-        ("rejected.by_grace", "approval.1", "✗ Rejected by Grace Hopper: #42"),
-        ("expired.unapproved", "approval.1", "■ Expired: nobody decided in time: #42"),
-        ("queued.resumed", "held.1", "‖ Was held: #42"),
+        ("queued.approved", "approval.1", "– approved by Grace Hopper."),
+        ("rejected.by_grace", "approval.1", "– rejected by Grace Hopper."),
+        ("expired.unapproved", "approval.1", "– nobody decided in time."),
+        ("queued.resumed", "held.1", "– started by Grace Hopper."),
     ],
 )
 def test_a_question_that_is_settled_is_edited_not_posted_and_has_no_button(scene: str, key: str, outcome: str) -> None:
     note = by_key(SCENES[scene])[key]
     assert note.live
     assert note.settled
-    assert note.message.text.startswith(outcome)
+    assert note.message.text.startswith(("○ Approval was asked: #42", "‖ Was held: #42"))
+    assert note.message.text.endswith(outcome)
     assert labels(note.message.blocks) == []
 
 

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bot.domain.ids import EnvironmentName, ServiceName
     from integrations.local.images import LocalImages
-    from integrations.local.options import LocalImagesOptions, LocalTargetOptions
+    from integrations.local.metrics import LocalMetrics
+    from integrations.local.options import LocalImagesOptions, LocalMetricsOptions, LocalTargetOptions
     from integrations.local.platform import LocalPlatform
     from integrations.local.target import LocalTarget
 
-__all__ = ["LocalImagesOptions", "LocalPlatform", "LocalTargetOptions", "build_images", "build_target"]
+__all__ = [
+    "LocalImagesOptions",
+    "LocalMetricsOptions",
+    "LocalPlatform",
+    "LocalTargetOptions",
+    "build_images",
+    "build_metrics",
+    "build_target",
+]
 
 
 def build_target(*, options: LocalTargetOptions, service: ServiceName, environment: EnvironmentName) -> LocalTarget:
@@ -28,9 +37,16 @@ def build_images(*, options: LocalImagesOptions, service: ServiceName) -> LocalI
     return LocalImages(folder=options.folder, service=service)
 
 
+def build_metrics(*, options: LocalMetricsOptions) -> LocalMetrics:
+    """What the proxies of a platform count."""
+    from integrations.local.metrics import LocalMetrics
+
+    return LocalMetrics(options)
+
+
 def __getattr__(name: str) -> object:
     # The agent is a part of this package and must start fast: it never needs pydantic.
-    if name in ("LocalTargetOptions", "LocalImagesOptions"):
+    if name in ("LocalTargetOptions", "LocalImagesOptions", "LocalMetricsOptions"):
         from integrations.local import options
 
         return getattr(options, name)

@@ -162,6 +162,7 @@ class AgentClient:
                         params=query,
                         json=body,
                         headers={"Authorization": f"Bearer {agent.token}"},
+                        allow_redirects=False,
                     ) as answer,
                 ):
                     content = await answer.json(content_type=None)
@@ -170,11 +171,11 @@ class AgentClient:
                 raise ProviderTimeout(
                     f"The agent of {self._root.path} did not answer within {timeout:g} s.", provider=PROVIDER
                 ) from None
-            except (aiohttp.ClientError, OSError, ValueError) as error:
+            except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
                 # It ended, perhaps in the middle of the call; a new one takes over and nothing is applied twice.
                 trouble = f"the connection broke ({type(error).__name__})"
                 continue
-            if status < 400:
+            if status < 300:
                 return content
             error_code, message = _error_of(content, status)
             if status < 500 or error_code == "damaged":

@@ -48,6 +48,15 @@ class LocalTargetOptions(BaseModel):
         return value
 
 
+class LocalMetricsOptions(BaseModel):
+    """The counters of the proxies of one platform: error_share, latency, p95 and requests of each release."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    root: Path = Field(description="Folder of the platform, as its targets name it.")
+    timeout: Annotated[float, Field(gt=0, le=60, description="Seconds that one answer may take.")] = 5.0
+
+
 class LocalImagesOptions(BaseModel):
     """Folders on this machine, one for each version."""
 

@@ -11,7 +11,7 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.ids import OperationId
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle, Health, Outcome, OutcomeKind, Plan, Progress, Running
-from bot.ports.target import SupportsTrafficWeight, Target
+from bot.ports.target import SupportsAbort, SupportsPromote, SupportsRecreate, SupportsTrafficWeight, Target
 from integrations.local.artifacts import ArtifactError, Artifacts
 from integrations.local.client import PROVIDER, AgentClient, NotThere
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         HealthAnswer,
         InstanceStatus,
         JournalEntry,
+        Kind,
         OperationAnswer,
         OperationRequest,
         PlaceStatus,
@@ -36,7 +37,7 @@ _WAIT = 20.0
 _CAN_GET_TRAFFIC = ("ready", "unready")
 
 
-class LocalTarget(Target, SupportsTrafficWeight):
+class LocalTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, SupportsRecreate):
     """One service in one environment, looked after by the agent of one root folder."""
 
     def __init__(self, *, options: LocalTargetOptions, service: ServiceName, environment: EnvironmentName) -> None:
@@ -69,15 +70,7 @@ class LocalTarget(Target, SupportsTrafficWeight):
 
     async def apply(self, *, release: Release, operation: OperationId) -> Handle:
         """Begin to replace what runs by ``release``, one instance after the other."""
-        return await self._operate(
-            {
-                "operation": operation,
-                "kind": "apply",
-                "issued": time.monotonic_ns(),
-                "release": _wire(release),
-                "settings": self._settings(),
-            }
-        )
+        return await self._operate(self._request("apply", operation, release))
 
     async def find(self, *, operation: OperationId) -> Handle | None:
         """The change that was begun under ``operation``, also one that is over or was superseded.
@@ -100,31 +93,39 @@ class LocalTarget(Target, SupportsTrafficWeight):
 
     async def restore(self, *, to: Running | None, operation: OperationId) -> Handle:
         """Begin to bring back what ran before, as it ran before; None stops every instance."""
-        instances = to.details.get("instances", "") if to is not None else ""
-        return await self._operate(
-            {
-                "operation": operation,
-                "kind": "restore",
-                "issued": time.monotonic_ns(),
-                "release": _wire(to.release) if to is not None else None,
-                "settings": self._settings(),
-                "build": to.details.get("build") if to is not None else None,
-                "instances": int(instances) if instances.isdigit() else None,
-            }
-        )
+        return await self._bring_back("restore", to, operation)
 
     async def set_weight(self, *, release: Release, percent: int, operation: OperationId) -> Handle:
-        """Send ``percent`` (0 to 100) of the traffic to ``release`` and the rest to the stable one."""
-        return await self._operate(
-            {
-                "operation": operation,
-                "kind": "weight",
-                "issued": time.monotonic_ns(),
-                "release": _wire(release),
-                "settings": self._settings(),
-                "percent": percent,
-            }
-        )
+        """Send ``percent`` (0 to 100) of the traffic to ``release`` and the rest to the stable one.
+
+        Nothing of the stable one is stopped. At 0, all instances of ``release`` are started, and get no traffic.
+        """
+        return await self._operate({**self._request("weight", operation, release), "percent": percent})
+
+    async def weight(self, *, release: Release) -> int | None:
+        """How many per cent were given to ``release`` last, whether its instances are well or not."""
+        status = await self._status()
+        if status is None:
+            return 0
+        latest = status["operation"]
+        if latest is not None and latest["phase"] == "running":
+            return None
+        return status["split"].get(release.artifact.digest, 0)
+
+    async def promote(self, *, release: Release, operation: OperationId) -> Handle:
+        """Begin to make ``release`` all that runs; raises `ProviderRejected` when it takes no part in the traffic.
+
+        On the way it never gets less of the traffic than it has. What is started more of it is what runs already.
+        """
+        return await self._operate(self._request("promote", operation, release))
+
+    async def take_back(self, *, to: Running | None, operation: OperationId) -> Handle:
+        """Send all traffic to what ran before as soon as any of it is there, then stop everything else."""
+        return await self._bring_back("take_back", to, operation)
+
+    async def recreate(self, *, release: Release, operation: OperationId) -> Handle:
+        """Begin to stop all that runs and then to start ``release``; in between nothing serves."""
+        return await self._operate(self._request("recreate", operation, release))
 
     async def observe(self, *, handle: Handle) -> AsyncIterator[Progress | Outcome]:
         """Tell how the change goes, as it happens; outlives a restart of the agent."""
@@ -159,6 +160,25 @@ class LocalTarget(Target, SupportsTrafficWeight):
             return cast("PlaceStatus", await self._client.get(self._path, query=query, timeout=_WAIT + 10.0))
         except NotThere:
             return None
+
+    async def _bring_back(self, kind: Kind, to: Running | None, operation: OperationId) -> Handle:
+        instances = to.details.get("instances", "") if to is not None else ""
+        return await self._operate(
+            {
+                **self._request(kind, operation, to.release if to is not None else None),
+                "build": to.details.get("build") if to is not None else None,
+                "instances": int(instances) if instances.isdigit() else None,
+            }
+        )
+
+    def _request(self, kind: Kind, operation: OperationId, release: Release | None) -> OperationRequest:
+        return {
+            "operation": operation,
+            "kind": kind,
+            "issued": time.monotonic_ns(),
+            "release": _wire(release) if release is not None else None,
+            "settings": self._settings(),
+        }
 
     async def _operate(self, request: OperationRequest) -> Handle:
         try:

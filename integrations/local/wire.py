@@ -7,6 +7,7 @@ Every path begins with ``/v1`` and needs ``Authorization: Bearer <agent.token>``
     GET  /places/S/E?after=REVISION&wait=SECONDS  `PlaceStatus`; with ``after`` as soon as its revision is another
     GET  /places/S/E/health?digest&path&timeout   `HealthAnswer`, a fresh look at every instance
     GET  /places/S/E/stats                        version -> `VersionStats`
+    GET  /places/S/E/recent?digest&version&since&until   `RecentAnswer`, one release second by second
     GET  /places/S/E/journal                      list of `JournalEntry`, oldest first
     POST /places/S/E/operations                   `OperationRequest` -> `OperationAnswer`
     POST /stop                                    stop every instance, every proxy and the agent
@@ -19,10 +20,10 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Another number when a client of one version could not talk to an agent of the other."""
 
-Kind = Literal["apply", "restore", "weight"]
+Kind = Literal["apply", "restore", "weight", "promote", "take_back", "recreate"]
 OperationPhase = Literal["running", "succeeded", "failed"]
 ErrorCode = Literal["bad_request", "unknown", "unauthorized", "rejected", "superseded", "damaged", "internal"]
 
@@ -57,9 +58,9 @@ class OperationRequest(TypedDict):
     settings: SettingsWire
     percent: NotRequired[int]
     build: NotRequired[str | None]
-    """For restore: the build that ran before, exactly."""
+    """For restore and take_back: the build that ran before, exactly."""
     instances: NotRequired[int | None]
-    """For restore: how many of it ran."""
+    """For restore and take_back: how many of it ran."""
 
 
 class OperationAnswer(TypedDict):
@@ -123,6 +124,8 @@ class PlaceStatus(TypedDict):
     stable: StableStatus | None
     weights: dict[str, float]
     """Percent of the traffic by version, as it is sent now."""
+    split: dict[str, int]
+    """Percent by digest, as it was last decided: an instance that is just down takes nothing from its release."""
     instances: list[InstanceStatus]
     notes: list[str]
 
@@ -151,6 +154,27 @@ class VersionStats(TypedDict):
     p50_ms: float | None
     p90_ms: float | None
     p99_ms: float | None
+
+
+class RecentAnswer(TypedDict):
+    """What the proxy counted for one release, in whole seconds since the epoch."""
+
+    since: float
+    """Since when it counts; it knows nothing of what was before that."""
+    rows: list[SecondRow]
+    """The oldest first; a second without a request has none."""
+
+
+class SecondRow(TypedDict):
+    """One second: requests whose answers ended in it."""
+
+    second: int
+    requests: int
+    errors: int
+    seconds: float
+    """Sum of all durations."""
+    buckets: list[tuple[int, int]]
+    """Index of a bound in `stats.BOUNDS_MS` -> requests that took no longer, and longer than the bound before."""
 
 
 class JournalEntry(TypedDict):

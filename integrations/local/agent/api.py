@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import os
+import time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -53,6 +54,7 @@ class Api:
                 web.get(_PLACE, self.place),
                 web.get(_PLACE + "/health", self.health),
                 web.get(_PLACE + "/stats", self.stats),
+                web.get(_PLACE + "/recent", self.recent),
                 web.get(_PLACE + "/journal", self.journal),
                 web.post(_PLACE + "/operations", self.operate),
                 web.post("/v1/stop", self.stop),
@@ -116,6 +118,14 @@ class Api:
     async def stats(self, request: web.Request) -> web.Response:
         """The proxy's numbers."""
         return web.json_response(status.stats(self._find(request)))
+
+    async def recent(self, request: web.Request) -> web.Response:
+        """What the proxy counted for one release, second by second."""
+        place = self._find(request)
+        since = requests.instant(request.query.get("since"), default=0.0)
+        until = requests.instant(request.query.get("until"), default=time.time())
+        release = (request.query.get("digest", ""), request.query.get("version", ""))
+        return web.json_response(place.proxy.recent.rows(release, since=since, until=until))
 
     async def journal(self, request: web.Request) -> web.Response:
         """The applied operations, with the one that is just being accepted."""

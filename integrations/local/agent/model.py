@@ -147,6 +147,13 @@ class PlaceRecord:
     next_instance: int = 1
     instances: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def decided(self) -> Mapping[str, int]:
+        """Percent of the traffic by build key, as it was last decided; nothing where nothing is stable."""
+        if self.weights is not None:
+            return self.weights
+        return {} if self.stable is None else {self.stable.build.key: 100}
+
     def json(self) -> bytes:
         """The file's content."""
         return json.dumps(

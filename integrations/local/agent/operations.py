@@ -72,7 +72,9 @@ async def _groups(place: Place, request: OperationRequest, artifacts: Artifacts)
         return ()
     if request["kind"] == "weight":
         return await _split(place, release, settings, request.get("percent", 0), artifacts)
-    if request["kind"] == "restore":
+    if request["kind"] == "promote":
+        return await _promoted(place, release, settings, artifacts)
+    if request["kind"] in ("restore", "take_back"):
         build = _remembered(place, request.get("build"), release["digest"])
         if build is not None:
             return (Group(build=build, count=request.get("instances") or settings["instances"]),)
@@ -94,13 +96,27 @@ async def _split(
         raise Refused(
             "rejected", f"{build.version} is what {place.environment} runs already; there is nothing to share."
         )
-    if percent == 0:
-        return (Group(build=stable.build, count=stable.count, weight=100),)
-    count = max(1, math.ceil(settings["instances"] * percent / 100))
+    # Without traffic yet, all of it is started: what comes next may be all of the traffic at once.
+    count = math.ceil(settings["instances"] * percent / 100) or settings["instances"]
     return (
         Group(build=stable.build, count=stable.count, weight=100 - percent),
         Group(build=build, count=count, weight=percent),
     )
+
+
+async def _promoted(
+    place: Place, release: ReleaseWire, settings: SettingsWire, artifacts: Artifacts
+) -> tuple[Group, ...]:
+    """What shares the traffic already becomes all of it: the very build that was looked at, not one like it."""
+    build = place.shared(release["digest"], release["version"])
+    if build is None:
+        raise Refused(
+            "rejected",
+            f"{release['version']} has no part of the traffic of {place.service} in {place.environment}, "
+            "so it cannot be promoted.",
+        )
+    await _build(release, settings, artifacts)
+    return (Group(build=build, count=settings["instances"]),)
 
 
 async def _build(release: ReleaseWire, settings: SettingsWire, artifacts: Artifacts) -> Build:

@@ -240,6 +240,25 @@ class Place:
         """Whether an operation is being brought about."""
         return self.record.operation is not None and self.record.operation.running
 
+    def split(self) -> dict[str, int]:
+        """Percent of the traffic by digest, as it was last decided."""
+        parts: dict[str, int] = {}
+        for build in self._sharing():
+            parts[build.digest] = parts.get(build.digest, 0) + self.record.decided[build.key]
+        return parts
+
+    def shared(self, digest: str, version: str) -> Build | None:
+        """The build of that release that has a part of the traffic, were it none yet; None when it takes no part."""
+        return next((one for one in self._sharing() if (one.digest, one.version) == (digest, version)), None)
+
+    def _sharing(self) -> list[Build]:
+        known = {instance.key: instance.build for instance in self.instances}
+        if self.record.operation is not None:
+            known |= {group.build.key: group.build for group in self.record.operation.groups}
+        if self.record.stable is not None:
+            known[self.record.stable.build.key] = self.record.stable.build
+        return [known[key] for key in self.record.decided if key in known]
+
     def counting(self) -> list[Instance]:
         """Instances that serve, or would if they were healthy, oldest first."""
         return [instance for instance in self.instances if instance.counts]

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from integrations.local.agent.ports import HOST
+from integrations.local.agent.recent import Recent
 from integrations.local.agent.stats import Counter
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from integrations.local.agent.instance import Instance
+    from integrations.local.agent.model import Build
     from integrations.local.wire import VersionStats
 
 _HOP_BY_HOP = frozenset(
@@ -51,6 +53,7 @@ class Proxy:
         self._session = session
         self._runner: web.ServerRunner | None = None
         self._counters: dict[str, Counter] = {}
+        self.recent = Recent()
         self.port: int | None = None
 
     async def listen(self, port: int | None) -> int:
@@ -85,11 +88,13 @@ class Proxy:
             for version in sorted(versions)
         }
 
-    def _count(self, version: str, began: float, *, error: bool, connect_failure: bool = False) -> None:
-        counter = self._counters.get(version)
+    def _count(self, build: Build, began: float, *, error: bool, connect_failure: bool = False) -> None:
+        counter = self._counters.get(build.version)
         if counter is None:
-            counter = self._counters[version] = Counter()
-        counter.count(seconds=time.perf_counter() - began, error=error, connect_failure=connect_failure)
+            counter = self._counters[build.version] = Counter()
+        seconds = time.perf_counter() - began
+        counter.count(seconds=seconds, error=error, connect_failure=connect_failure)
+        self.recent.count((build.digest, build.version), seconds=seconds, error=error)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if "upgrade" in request.headers.get("Connection", "").lower():
@@ -103,17 +108,17 @@ class Proxy:
                 return _say(503, "No instance of the service is running.")
             tried.add(instance.id)
             began = time.perf_counter()
-            version = instance.build.version
+            build = instance.build
             try:
                 return await self._pass_on(request, instance, began)
             except aiohttp.ClientConnectorError:
                 # The connection was never made, so nothing of the request was used up.
-                self._count(version, began, error=True, connect_failure=True)
+                self._count(build, began, error=True, connect_failure=True)
             except (TimeoutError, aiohttp.ClientError) as error:
                 if request.transport is None or request.transport.is_closing():
                     # Whoever asked has gone in the middle of asking; that says nothing about the instance.
                     return _say(499, "")
-                self._count(version, began, error=True)
+                self._count(build, began, error=True)
                 if request.method not in _REPEATABLE or request.body_exists or isinstance(error, TimeoutError):
                     status = 504 if isinstance(error, TimeoutError) else 502
                     return _say(status, "The instance that got the request did not answer it.")
@@ -122,7 +127,7 @@ class Proxy:
 
     async def _pass_on(self, request: web.BaseRequest, instance: Instance, began: float) -> web.StreamResponse:
         """Send the request to ``instance`` and its answer back; raises before anything was sent back, or not at all."""
-        version = instance.build.version
+        build = instance.build
         async with self._session.request(
             request.method,
             URL(f"http://{HOST}:{instance.port}{_target(request)}", encoded=True),
@@ -133,12 +138,12 @@ class Proxy:
             allow_redirects=False,
         ) as answer:
             headers = _without_hops(answer.headers)
-            headers["X-Served-By"] = version
+            headers["X-Served-By"] = build.version
             error = answer.status >= 500
             length = answer.content_length
             if length is not None and length <= _IN_ONE_PIECE and request.method != "HEAD":
                 body = await answer.read()
-                self._count(version, began, error=error)
+                self._count(build, began, error=error)
                 headers.popall("Content-Length", None)
                 return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
@@ -156,7 +161,7 @@ class Proxy:
                 if transport is not None:
                     # Half an answer is out already: only a broken connection tells the truth.
                     transport.abort()
-            self._count(version, began, error=error)
+            self._count(build, began, error=error)
             return response
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from integrations.local import wire
 
+KINDS = ("apply", "restore", "weight", "promote", "take_back", "recreate")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 OPERATION = re.compile(r"[!-~]{1,200}")
 
@@ -27,7 +29,7 @@ def operation_request(value: object) -> wire.OperationRequest:
     """A mutation as typed by `wire`; raises `Refused`."""
     body = _object(value, "the request")
     kind = body.get("kind")
-    _check(kind in ("apply", "restore", "weight"), "kind must be apply, restore or weight")
+    _check(kind in KINDS, f"kind must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     _check(
         isinstance(body.get("operation"), str) and OPERATION.fullmatch(body["operation"]) is not None,
         "operation must be 1 to 200 printable characters",
@@ -35,7 +37,7 @@ def operation_request(value: object) -> wire.OperationRequest:
     _check(_whole(body.get("issued"), lambda number: number >= 0), "issued must be a whole number")
     release = body.get("release")
     if release is None:
-        _check(kind == "restore", "release is needed")
+        _check(kind in ("restore", "take_back"), "release is needed")
     else:
         release = _object(release, "release")
         for name in ("version", "digest", "location"):
@@ -74,6 +76,16 @@ def seconds(value: str | None, *, default: float, most: float) -> float:
         return min(most, max(0.0, float(value))) if value is not None else default
     except ValueError:
         raise Refused("bad_request", f"{value!r} is not a number of seconds.") from None
+
+
+def instant(value: str | None, *, default: float) -> float:
+    """Seconds since the epoch in a query."""
+    try:
+        found = float(value) if value is not None else default
+    except ValueError:
+        found = math.nan
+    _check(math.isfinite(found), "a time must be a number of seconds")
+    return found
 
 
 def _object(value: object, what: str) -> dict[str, Any]:

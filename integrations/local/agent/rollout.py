@@ -58,6 +58,12 @@ async def _bring(place: Place, operation: Operation) -> None:
         # A canary gets nothing before all of it is ready.
         place.record.weights = {stable.build.key: 100}
         place.changed()
+    elif operation.kind == "take_back" and operation.groups:
+        # From now on, and not only once there is as much of it as there was.
+        place.record.weights = {operation.groups[-1].build.key: 100}
+        place.changed()
+    elif operation.kind == "recreate":
+        await _stop_others(place, operation)
     while True:
         for group in operation.groups:
             await _fill(place, operation, group)
@@ -77,6 +83,16 @@ async def _bring(place: Place, operation: Operation) -> None:
             raise RolloutFailed(place.broken_by)
         if all(place.serving(group.build.key) >= group.count for group in operation.groups):
             return
+
+
+async def _stop_others(place: Place, operation: Operation) -> None:
+    """Stop what this operation has not started itself, and wait until nothing of it runs any more."""
+    others = [instance for instance in place.instances if instance.number != operation.number]
+    for instance in others:
+        place.retire(instance)
+    place.record.weights = None
+    await place.save()
+    await place.until(lambda: not any(instance in place.instances for instance in others), timeout=_FOREVER)
 
 
 async def _fill(place: Place, operation: Operation, group: Group) -> None:
@@ -116,8 +132,6 @@ def _succeed(place: Place, operation: Operation) -> None:
         place.record.stable = (
             Stable(build=group.build, count=group.count, operation=operation.id) if group is not None else None
         )
-    elif len(operation.groups) == 1:
-        place.record.weights = None
     place.record.operation = operation.ended("succeeded", _success(place, operation))
 
 

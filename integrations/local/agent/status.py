@@ -38,6 +38,7 @@ def status(place: Place) -> PlaceStatus:
         "operation": None if record.operation is None else _operation(place, record.operation),
         "stable": _stable(place),
         "weights": {version: round(share, 2) for version, share in weights.items()},
+        "split": place.split(),
         "instances": [instance.status() for instance in place.instances],
         "notes": list(place.notes),
     }

@@ -227,7 +227,7 @@ async def test_requests_without_sense_or_token_are_refused(world: World) -> None
 
     client = AgentClient(world.root)
     agent = await client.ensure()
-    with pytest.raises(ProviderRejected, match="kind must be apply, restore or weight"):
+    with pytest.raises(ProviderRejected, match="kind must be apply, restore, weight, promote, take_back or recreate"):
         await client.post("/places/checkout/staging/operations", {"kind": "destroy"})
     with pytest.raises(ProviderRejected, match="cannot be the name of a service"):
         await client.get("/places/..%2Fetc/staging")

@@ -86,7 +86,7 @@ async def test_all_traffic_can_go_to_a_canary_and_back(world: World, http: aioht
         handle = await target.set_weight(release=canary, percent=percent, operation=world.operation())
         assert (await world.outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
         assert await ask(http, address, 20) == {version: 20}
-    assert len(world.instance_processes()) == 2
+        assert len(world.instance_processes()) == 4, "both are kept, ready to be switched to"
 
 
 async def test_a_canary_is_taken_back(world: World, http: aiohttp.ClientSession) -> None:

@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from inspect import isclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from bot.domain.errors import ConfigurationError
+from bot.domain.strategy.powers import Power
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from bot.ports.target import Target
 
 T = TypeVar("T")
+V_co = TypeVar("V_co", covariant=True)
 
 GROUP = "deployment_architect.providers"
 _DISTRIBUTION = "deployment-architect"
@@ -45,6 +48,10 @@ class Entry:
     """What builds it, called with ``options=`` and the names of what it is built for."""
     extra: str | None = None
     """The extra of this distribution that brings the vendor's packages."""
+    needs: tuple[str, ...] = ()
+    """The modules that those packages bring, by their first names; only looked for, never imported."""
+    powers: frozenset[Power] = frozenset()
+    """What a target can do beyond the plain replacement of a release."""
 
 
 class Registry(Generic[T]):
@@ -73,6 +80,24 @@ class Registry(Generic[T]):
     def models(self) -> Mapping[str, type[BaseModel]]:
         """The models of all providers' options; each is loaded when it is looked up."""
         return _Models(self)
+
+    def powers(self) -> Mapping[str, frozenset[Power]]:
+        """What all providers can do, told without importing a vendor; each is looked up when it is asked for."""
+        return _Powers(self)
+
+    def power_of(self, name: str) -> frozenset[Power]:
+        """What a provider can do; raises `ConfigurationError` when there is no such provider."""
+        return frozenset(self._entry(name).powers)
+
+    def check(self, name: str) -> None:
+        """Raise `ConfigurationError` when there is no such provider, or when packages that it needs are missing."""
+        entry = self._entry(name)
+        for module in entry.needs:
+            if find_spec(module) is None:
+                raise ConfigurationError(
+                    f"The {self.noun} type {name!r} cannot be loaded, because the package {module!r} is not installed; "
+                    f"{_fix(entry)}"
+                )
 
     def build(self, reference: ProviderRef, **names: str) -> T:
         """The provider that the catalog means, built for ``names``.
@@ -128,8 +153,7 @@ class Registry(Generic[T]):
         return entry
 
     def _load(self, name: str, entry: Entry, place: str) -> object:
-        fix = f"install what it needs: pip install '{_DISTRIBUTION}[{entry.extra}]'" if entry.extra else "reinstall it"
-        return self._import(name, place, fix)
+        return self._import(name, place, _fix(entry))
 
     def _import(self, name: str, place: str, fix: str) -> object:
         module, _, attribute = place.partition(":")
@@ -145,16 +169,11 @@ class Registry(Generic[T]):
         return found
 
 
-class _Models(Mapping[str, "type[BaseModel]"]):
-    """The options of a registry's providers as a mapping that imports no more than what is looked up."""
+class _Named(Mapping[str, V_co]):
+    """Something about a registry's providers as a mapping that imports no more than what is looked up."""
 
-    def __init__(self, registry: Registry[T]) -> None:
+    def __init__(self, registry: Registry[Any]) -> None:
         self._registry = registry
-
-    def __getitem__(self, name: str) -> type[BaseModel]:
-        if name not in self:
-            raise KeyError(name)
-        return self._registry.options(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self._registry.names()
@@ -166,6 +185,28 @@ class _Models(Mapping[str, "type[BaseModel]"]):
         return len(self._registry.names())
 
 
+class _Models(_Named["type[BaseModel]"]):
+    """The models of their options."""
+
+    def __getitem__(self, name: str) -> type[BaseModel]:
+        if name not in self:
+            raise KeyError(name)
+        return self._registry.options(name)
+
+
+class _Powers(_Named["frozenset[Power]"]):
+    """What they can do."""
+
+    def __getitem__(self, name: str) -> frozenset[Power]:
+        if name not in self:
+            raise KeyError(name)
+        return self._registry.power_of(name)
+
+
+def _fix(entry: Entry) -> str:
+    return f"install what it needs: pip install '{_DISTRIBUTION}[{entry.extra}]'" if entry.extra else "reinstall it"
+
+
 def _source(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value
 
@@ -173,7 +214,13 @@ def _source(point: EntryPoint) -> str:
 TARGETS: Registry[Target] = Registry(
     "target",
     MappingProxyType(
-        {"local": Entry(options="integrations.local:LocalTargetOptions", factory="integrations.local:build_target")}
+        {
+            "local": Entry(
+                options="integrations.local:LocalTargetOptions",
+                factory="integrations.local:build_target",
+                powers=frozenset(Power),
+            )
+        }
     ),
 )
 IMAGES: Registry[Images] = Registry(
@@ -190,24 +237,38 @@ METRICS: Registry[MetricSource] = Registry(
                 options="integrations.datadog.options:DatadogOptions",
                 factory="integrations.datadog.source:build",
                 extra="datadog",
+                needs=("datadog_api_client", "aiosonic"),
             ),
             "http_probe": Entry(
                 options="integrations.http_probe.options:HttpProbeOptions",
                 factory="integrations.http_probe.source:build",
             ),
+            "local": Entry(
+                options="integrations.local:LocalMetricsOptions", factory="integrations.local:build_metrics"
+            ),
             "newrelic": Entry(
                 options="integrations.newrelic.options:NewRelicOptions",
                 factory="integrations.newrelic.source:build",
                 extra="newrelic",
+                needs=("httpx",),
             ),
             "prometheus": Entry(
                 options="integrations.prometheus.options:PrometheusOptions",
                 factory="integrations.prometheus.source:build",
                 extra="prometheus",
+                needs=("httpx",),
             ),
         }
     ),
 )
+
+
+def check_installed(noun: str, kind: str) -> None:
+    """Raise `ConfigurationError` when the provider of that kind lacks packages; ``noun``: target, images or metrics."""
+    registries: tuple[Registry[Any], ...] = (TARGETS, IMAGES, METRICS)
+    for registry in registries:
+        if registry.noun == noun:
+            registry.check(kind)
 
 
 def build_target(reference: ProviderRef, *, service: ServiceName, environment: EnvironmentName) -> Target:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bot.catalog.problems import Problem
 
 _GLOB = frozenset("*?[")
+_SAID = frozenset({"service", "environment"})  # by a word alone
 
 
 def crosschecked(root: Node, source: Source) -> Iterator[Problem]:
@@ -24,9 +25,9 @@ def crosschecked(root: Node, source: Source) -> Iterator[Problem]:
     """
     services = block(root, "services")
     environments = block(root, "environments")
-    yield from _named(services, "service", source)
-    yield from _named(environments, "environment", source)
-    yield from _named(block(root, "roles"), "role", source)
+    yield from named(services, "service", source)
+    yield from named(environments, "environment", source)
+    yield from named(block(root, "roles"), "role", source)
     yield from _told_apart(services, environments, source)
     for name, service in services.items():
         yield from _places(name, service, tuple(environments), source)
@@ -44,7 +45,8 @@ def block(root: Node, key: str) -> dict[str, Node]:
     return node.items() if node else {}
 
 
-def _named(nodes: dict[str, Node], noun: str, source: Source) -> Iterator[Problem]:
+def named(nodes: dict[str, Node], noun: str, source: Source) -> Iterator[Problem]:
+    """The entries that cannot be called what they are called."""
     for name, node in nodes.items():
         if not is_name(name):
             article = "an" if noun[0] in "aeiou" else "a"
@@ -54,7 +56,7 @@ def _named(nodes: dict[str, Node], noun: str, source: Source) -> Iterator[Proble
             )
             guess = as_name(name)
             yield source.problem(node.key_at, node.path, message, nearest=None if guess in nodes else guess)
-        elif noun != "role" and name in VERBS:
+        elif noun in _SAID and name in VERBS:
             message = f"{quoted(name)} is a word of the command itself; call the {noun} something else"
             yield source.problem(node.key_at, node.path, message)
 

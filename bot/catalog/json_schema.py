@@ -48,6 +48,8 @@ def json_schema(providers: Providers) -> Schema:
     definitions: Schema = schema["$defs"]
     definitions |= _blocks("target", providers.targets, by_environment=True)
     definitions |= _blocks("images", providers.images, by_environment=False)
+    definitions |= _blocks("metrics", providers.metrics, by_environment=False, complete=True)
+    schema["properties"]["metrics"]["additionalProperties"] = {"$ref": "#/$defs/metrics"}
     service = definitions["ServiceBlock"]
     service["required"] = []
     for holder in (service, definitions["DefaultsBlock"]):
@@ -56,7 +58,7 @@ def json_schema(providers: Providers) -> Schema:
             holder["properties"][key] = {"$ref": f"#/$defs/{key}"} | ({"description": described} if described else {})
     for unused in ("TargetBlock", "ProviderBlock"):
         definitions.pop(unused, None)
-    for key in ("environments", "services", "roles"):
+    for key in ("environments", "services", "roles", "metrics", "checks", "strategies"):
         schema["properties"][key]["propertyNames"] = {"pattern": NAME_PATTERN}
     for key in ("allow", "deny"):
         definitions["RoleBlock"]["properties"][key].pop("default", None)
@@ -64,6 +66,7 @@ def json_schema(providers: Providers) -> Schema:
         {"required": [key], "properties": {key: {"minItems": 1}}} for key in ("allow", "deny")
     ]
     definitions["WindowBlock"]["oneOf"] = [{"required": [key]} for key in ("allow", "deny")]
+    definitions["StrategyBlock"]["oneOf"] = [{"required": [key]} for key in definitions["StrategyBlock"]["properties"]]
     schema["allOf"] = [_needed(key) for key in ("target", "images")]
     schema["title"] = "Deployment Architect: the catalog"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
@@ -76,8 +79,13 @@ def _needed(key: str) -> Schema:
     return {"if": given, "else": {"properties": {"services": {"additionalProperties": block}}}}
 
 
-def _blocks(noun: str, models: Mapping[str, type[BaseModel]], *, by_environment: bool) -> Schema:
-    """The definition of a provider block: its type, and by its type its options."""
+def _blocks(
+    noun: str, models: Mapping[str, type[BaseModel]], *, by_environment: bool, complete: bool = False
+) -> Schema:
+    """The definition of a provider block: its type, and by its type its options.
+
+    ``complete``: nothing is laid over or under it, so whatever it needs stands in it.
+    """
     definitions: Schema = {}
     choices: list[Schema] = []
     notes: list[str] = []
@@ -86,8 +94,9 @@ def _blocks(noun: str, models: Mapping[str, type[BaseModel]], *, by_environment:
         template = f"#/$defs/{name}-{{model}}"
         schema = models[kind].model_json_schema(ref_template=template, schema_generator=_Generator)
         definitions |= {f"{name}-{key}": value for key, value in schema.pop("$defs", {}).items()}
-        # What an option leaves out here may stand in the defaults or in an environment.
-        schema.pop("required", None)
+        if not complete:
+            # What an option leaves out here may stand in the defaults or in an environment.
+            schema.pop("required", None)
         definitions[f"{name}-options"] = schema
         note = str(schema.get("description", "")).split("\n")[0]
         notes.append(f"{kind}: {note}" if note else kind)
@@ -107,6 +116,8 @@ def _blocks(noun: str, models: Mapping[str, type[BaseModel]], *, by_environment:
         "properties": {"type": {"enum": sorted(models), "description": "; ".join(notes)}},
         "allOf": choices,
     }
+    if complete:
+        definitions[noun]["required"] = ["type"]
     if not choices:
         definitions[noun].pop("allOf")
     return definitions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from hashlib import sha256
 from os.path import normpath
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from bot.catalog.capable import Capable
 from bot.catalog.checks import crosschecked
 from bot.catalog.document import MAX_BYTES, Node, compose, decoded, merged
 from bot.catalog.explain import explained
@@ -16,6 +18,8 @@ from bot.catalog.options import OptionsChecker, Providers
 from bot.catalog.places import Places
 from bot.catalog.policies import possible
 from bot.catalog.problems import CatalogError, Problem
+from bot.catalog.references import referenced
+from bot.catalog.rollouts import Rollouts
 from bot.catalog.schema import CatalogFile, DefaultsBlock
 from bot.domain.catalog import Catalog, HealthCheck, Service
 from bot.domain.ids import EnvironmentName, ServiceName
@@ -23,9 +27,23 @@ from bot.domain.policy.access import Action, Effect, Rule
 
 if TYPE_CHECKING:
     from bot.catalog.schema import AllowBlock, DenyBlock, HealthBlock
+    from bot.domain.analysis.check import Check
     from bot.domain.catalog import Environment, ProviderRef
+    from bot.domain.strategy.kinds import Strategy
 
 __all__ = ["Providers", "base_folder", "load", "parse", "read", "read_bytes", "revision_of"]
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What was made of a document so far."""
+
+    environments: dict[EnvironmentName, Environment] = field(default_factory=dict)
+    targets: dict[str, dict[str, ProviderRef]] = field(default_factory=dict)
+    images: dict[str, ProviderRef] = field(default_factory=dict)
+    metrics: dict[str, ProviderRef] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+    strategies: dict[str, Strategy] = field(default_factory=dict)
 
 
 def load(path: Path, *, providers: Providers) -> Catalog:
@@ -78,24 +96,34 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
         problems += explained(error, CatalogFile, root, source)
     problems += crosschecked(root, source)
     problems += possible(root, source)
-    environments: dict[EnvironmentName, Environment] = {}
+    problems += referenced(root, source)
+    parts = _Parts()
     if file is not None:
         places = Places(file, root, source)
-        environments = places.environments()
+        parts.environments = places.environments()
         problems += places.problems
+        rollouts = Rollouts(file, root, source)
+        parts.checks = rollouts.checks()
+        own = rollouts.strategies()
+        problems += rollouts.problems
+        homes = {service: _environments(block, root) for service, block in _entries(root, "services").items()}
+        capable = Capable(root, source, providers.powers)
+        parts.strategies = capable.strategies(own)
+        problems += capable.problems(own, homes)
 
     checker = OptionsChecker(providers, source, base_folder(name))
-    targets: dict[str, dict[str, ProviderRef]] = {}
-    images: dict[str, ProviderRef] = {}
     for service, block in _entries(root, "services").items():
         if target := block.get("target"):
-            targets[service] = checker.targets(target, _environments(block, root))
+            parts.targets[service] = checker.targets(target, _environments(block, root))
         if (where := block.get("images")) and (reference := checker.images(where)):
-            images[service] = reference
+            parts.images[service] = reference
+    for key, block in _entries(root, "metrics").items():
+        if reference := checker.metrics(block):
+            parts.metrics[key] = reference
     problems += checker.problems
     if problems or file is None:
         raise CatalogError(_distinct(problems))
-    return _catalog(file, revision_of(text), environments, targets, images)
+    return _catalog(file, revision_of(text), parts)
 
 
 def _entries(root: Node, key: str) -> dict[str, Node]:
@@ -147,13 +175,7 @@ def _distinct(problems: list[Problem]) -> list[Problem]:
     return list(seen.values())
 
 
-def _catalog(
-    file: CatalogFile,
-    revision: str,
-    environments: dict[EnvironmentName, Environment],
-    targets: dict[str, dict[str, ProviderRef]],
-    images: dict[str, ProviderRef],
-) -> Catalog:
+def _catalog(file: CatalogFile, revision: str, parts: _Parts) -> Catalog:
     services: dict[ServiceName, Service] = {}
     for key, block in file.services.items():
         service = ServiceName(key)
@@ -161,10 +183,14 @@ def _catalog(
             name=service,
             description=block.description,
             channel=block.channel,
-            targets={EnvironmentName(name): reference for name, reference in targets[key].items()},
-            images=images[key],
+            targets={EnvironmentName(name): reference for name, reference in parts.targets[key].items()},
+            images=parts.images[key],
             health=_health(block.health),
             deadline=block.deadline,
+            strategy=block.strategy,
+            checks=tuple(parts.checks[check] for check in block.checks),
+            bake=block.bake,
+            countdown=block.countdown,
         )
     return Catalog(
         revision=revision,
@@ -173,8 +199,10 @@ def _catalog(
         security_channel=file.security_channel,
         zone=file.zone,
         services=services,
-        environments=environments,
+        environments=parts.environments,
         rules=tuple(_rules(file)),
+        strategies=parts.strategies,
+        metrics=parts.metrics,
     )
 
 

@@ -6,7 +6,7 @@ The models come from outside: the catalog knows no provider, and loads none that
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,14 @@ from bot.domain.catalog import ProviderRef
 from bot.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bot.catalog.document import Source
     from bot.catalog.problems import Problem
+    from bot.domain.strategy.powers import Power
+
+
+_TYPES = {"metrics": "metric source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,12 @@ class Providers:
 
     targets: Mapping[str, type[BaseModel]]
     images: Mapping[str, type[BaseModel]]
+    metrics: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    powers: Mapping[str, Collection[Power]] = field(default_factory=dict)
+    """What targets can do beyond the plain replacement of a release; those that are missing here can nothing."""
+    check: Callable[[str, str], None] | None = None
+    """Called with the noun (``target``, ``images``, ``metrics``) and the type that the file names: raises
+    `ConfigurationError` when packages that it needs are not installed."""
 
 
 class OptionsChecker:
@@ -91,6 +101,15 @@ class OptionsChecker:
         self.problems += problems
         return reference
 
+    def metrics(self, block: Node) -> ProviderRef | None:
+        """The metric source that the block names, if it is good."""
+        kind, model = self._model(block, "metrics", self._providers.metrics)
+        if kind is None or model is None:
+            return None
+        reference, problems = self._reference(kind, model, _without(block, "type"))
+        self.problems += problems
+        return reference
+
     def _model(
         self, block: Node, noun: str, models: Mapping[str, type[BaseModel]]
     ) -> tuple[str | None, type[BaseModel] | None]:
@@ -103,13 +122,15 @@ class OptionsChecker:
         kind = type_node.value
         try:
             if kind in models:
+                if self._providers.check is not None:
+                    self._providers.check(noun, kind)
                 return kind, models[kind]
         except ConfigurationError as error:
             message = error.message.rstrip(".")
             self.problems.append(self._source.problem(type_node.at, type_node.path, message))
             return kind, None
         known = tuple(sorted(models))
-        message = f"there is no type of {noun} {quoted(kind)}"
+        message = f"there is no type of {_TYPES.get(noun, noun)} {quoted(kind)}"
         guess = nearest(kind, known)
         self.problems.append(
             self._source.problem(type_node.at, type_node.path, message, allowed=known, nearest=guess),

@@ -47,6 +47,7 @@ class Places:
             approval=self._approval(name, block.approval) if block.approval else None,
             queue=QueuePolicy(block.queue),
             windows=tuple(window for window in windows if window is not None),
+            strategy=block.strategy,
             freeze_running=WhileRunning(block.freeze_running),
         )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: A message that lists more than this is not read to its end; `CatalogError.problems` has them all.
 _LISTED = 100
 #: Of a long list of allowed values a reader wants the nearest one and an idea of the rest.
-_ALLOWED = 12
+_ALLOWED = 14
 _QUOTED = 60
 
 

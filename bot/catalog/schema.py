@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bot.catalog.blocks import STRICT, NeverNull, something
 from bot.catalog.problems import BadValue
+from bot.catalog.quantities import Bake
+from bot.catalog.rollout_schema import MOST_CHECKS, CheckBlock, StrategyBlock
 from bot.catalog.times import LongDuration, OptionalRule, OptionalZone, WindowName, Zone
 from bot.catalog.values import (
     AllowedActions,
@@ -22,18 +25,16 @@ from bot.catalog.values import (
     OptionalEnvironment,
     OptionalGroup,
     OptionalNames,
+    OptionalStrategy,
+    SomeNames,
+    StrategyName,
 )
-
-if TYPE_CHECKING:
-    from pydantic import GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core.core_schema import CoreSchema
 
 
 class Block(BaseModel):
-    """A part of the file: unknown keys are errors, and ``"5"`` is no number."""
+    """A part of the file."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = STRICT
 
 
 class HealthBlock(Block):
@@ -80,7 +81,15 @@ class ServiceBlock(Block):
     target: TargetBlock
     images: ProviderBlock = Field(description="Where its versions come from.")
     health: HealthBlock = Field(default_factory=HealthBlock)
-    deadline: Duration = Field(default=600.0, description="Time that a rollout may take.")
+    deadline: Duration = Field(default=600.0, description="Time that a rollout, or a step of it, may take.")
+    strategy: StrategyName = Field(default="rolling", description="How a release takes the place of another.")
+    checks: SomeNames = Field(
+        default=[], max_length=MOST_CHECKS, description="What is watched during a rollout and after it."
+    )
+    bake: Bake = Field(default=0.0, description="Time for which the checks are watched after a deployment.")
+    countdown: Bake = Field(
+        default=60.0, description="Time between checks that fail and the automatic rollback; 0 for at once."
+    )
 
 
 class DefaultsBlock(Block):
@@ -91,7 +100,15 @@ class DefaultsBlock(Block):
     target: dict[str, Any] | None = Field(default=None, description="Target and options that services share.")
     images: dict[str, Any] | None = Field(default=None, description="Images and options that services share.")
     health: HealthBlock = Field(default_factory=HealthBlock)
-    deadline: Duration = Field(default=600.0, description="Time that a rollout may take.")
+    deadline: Duration = Field(default=600.0, description="Time that a rollout, or a step of it, may take.")
+    strategy: StrategyName = Field(default="rolling", description="How a release takes the place of another.")
+    checks: SomeNames = Field(
+        default=[], max_length=MOST_CHECKS, description="What is watched during a rollout and after it."
+    )
+    bake: Bake = Field(default=0.0, description="Time for which the checks are watched after a deployment.")
+    countdown: Bake = Field(
+        default=60.0, description="Time between checks that fail and the automatic rollback; 0 for at once."
+    )
 
 
 class ApprovalBlock(Block):
@@ -109,20 +126,6 @@ class ApprovalBlock(Block):
         if self.fallback is not None and self.fallback == self.group:
             raise BadValue(f"'group' and 'fallback' are both {self.group}; leave 'fallback' out or name another group")
         return self
-
-
-class _NeverNull:
-    """Keeps "null" out of the JSON Schema of what may only be left out."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        generated = handler(schema)
-        return next((one for one in generated.get("anyOf", []) if one != {"type": "null"}), generated)
-
-
-def _something(value: object) -> object:
-    if value is None:
-        raise BadValue("must be a mapping, not nothing; write {} for one person within 30 minutes, or leave it out")
-    return value
 
 
 class WindowBlock(Block):
@@ -160,14 +163,19 @@ class EnvironmentBlock(Block):
     after: OptionalEnvironment = Field(
         default=None, description="Where a release must have succeeded before it may come here."
     )
-    approval: Annotated[ApprovalBlock | None, BeforeValidator(_something), _NeverNull()] = Field(
-        default=None, description="Who must say yes first; nobody if left out."
-    )
+    approval: Annotated[
+        ApprovalBlock | None,
+        BeforeValidator(something("write {} for one person within 30 minutes, or leave it out")),
+        NeverNull(),
+    ] = Field(default=None, description="Who must say yes first; nobody if left out.")
     queue: Literal["all", "newest"] = Field(
         default="all",
         description="What waits of one service: all go one after the other, or a newer one takes their place.",
     )
     windows: list[WindowBlock] = Field(default=[], description="When deployments may begin; at any time if left out.")
+    strategy: OptionalStrategy = Field(
+        default=None, description="How releases come here, whatever the services themselves say."
+    )
     freeze_running: Literal["continue", "pause", "abort"] = Field(
         default="continue", description="What a freeze does to a deployment that has changed something already."
     )
@@ -219,6 +227,11 @@ class CatalogFile(Block):
     )
     zone: Zone = Field(default="UTC", description="Time zone of times that nobody gave one.")
     environments: dict[str, EnvironmentBlock | None] = Field(min_length=1, description="Where services run.")
+    metrics: dict[str, ProviderBlock] = Field(default={}, description="Where numbers about releases come from.")
+    checks: dict[str, CheckBlock] = Field(default={}, description="What can be watched, by name.")
+    strategies: dict[str, StrategyBlock] = Field(
+        default={}, description="How releases can take the place of others, by name; rolling is always there."
+    )
     defaults: DefaultsBlock | None = Field(default=None, description="What services share.")
     services: dict[str, ServiceBlock] = Field(min_length=1, description="What can be deployed.")
     roles: dict[str, RoleBlock] = Field(default={}, description="Who may do what, where.")

@@ -110,9 +110,23 @@ def group(value: object) -> str:
 
 def environment_name(value: object) -> str:
     """The name of an environment, which need not exist; raises `BadValue`."""
+    return _named("an environment", value)
+
+
+def strategy_name(value: object) -> str:
+    """The name of a strategy, which need not exist; raises `BadValue`."""
+    return _named("a strategy", value)
+
+
+def source_name(value: object) -> str:
+    """The name of a metric source, which need not exist; raises `BadValue`."""
+    return _named("a metric source", value)
+
+
+def _named(noun: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    raise BadValue(f"must be the name of an environment, not {described(value)}")
+    raise BadValue(f"must be the name of {noun}, not {described(value)}")
 
 
 def _is_member(text: str) -> bool:
@@ -224,6 +238,11 @@ OptionalGroup = Annotated[
 OptionalEnvironment = Annotated[
     str | None, BeforeValidator(environment_name), _schema(type="string", examples=["staging"])
 ]
+_STRATEGY = _schema(type="string", examples=["rolling", "canary"])
+StrategyName = Annotated[str, BeforeValidator(strategy_name), _STRATEGY]
+#: May be left out, never empty.
+OptionalStrategy = Annotated[str | None, BeforeValidator(strategy_name), _STRATEGY]
+SourceName = Annotated[str, BeforeValidator(source_name), _schema(type="string")]
 HealthPath = Annotated[
     str,
     BeforeValidator(health_path),
@@ -239,3 +258,9 @@ _NAMES = _schema(oneOf=[{"type": "string"}, {"type": "array", "items": {"type": 
 Names = Annotated[list[str], BeforeValidator(one_or_many), Field(min_length=1), _NAMES]
 #: May be left out, never empty: nothing must not mean everywhere.
 OptionalNames = Annotated[list[str] | None, BeforeValidator(names), Field(min_length=1), _NAMES]
+#: Names, or none at all: an empty list takes away what the defaults give.
+SomeNames = Annotated[
+    list[str],
+    BeforeValidator(names),
+    _schema(oneOf=[{"type": "string"}, {"type": "array", "items": {"type": "string"}}]),
+]

@@ -61,7 +61,7 @@ CASES: list[tuple[str, str, str, str]] = [
         "rolls:",
         (
             "c.yaml:36:1: rolls: unknown key 'rolls'. Did you mean 'roles'? Allowed: admin_channel, channel, "
-            "defaults, environments, roles, security_channel, services, version, zone."
+            "checks, defaults, environments, metrics, roles, security_channel, services, strategies, version, zone."
         ),
     ),
     (
@@ -70,7 +70,7 @@ CASES: list[tuple[str, str, str, str]] = [
         "    dedline: 5m",
         (
             "c.yaml:28:5: services.checkout.dedline: unknown key 'dedline'. Did you mean 'deadline'? Allowed: "
-            "channel, deadline, description, environments, health, images, target."
+            "bake, channel, checks, countdown, deadline, description, environments, health, images, strategy, target."
         ),
     ),
     (
@@ -78,8 +78,8 @@ CASES: list[tuple[str, str, str, str]] = [
         "  deadline: 10m",
         "  timeout: 10m",
         (
-            "c.yaml:12:3: defaults.timeout: unknown key 'timeout'. Allowed: channel, deadline, environments, "
-            "health, images, target."
+            "c.yaml:12:3: defaults.timeout: unknown key 'timeout'. Allowed: bake, channel, checks, "
+            "countdown, deadline, environments, health, images, strategy, target."
         ),
     ),
     (
@@ -88,7 +88,8 @@ CASES: list[tuple[str, str, str, str]] = [
         "    protect: true",
         (
             "c.yaml:8:5: environments.production.protect: unknown key 'protect'. Did you mean 'protected'? "
-            "Allowed: after, approval, description, freeze_running, lock, protected, queue, windows."
+            "Allowed: after, approval, description, freeze_running, lock, protected, queue, strategy, "
+            "windows."
         ),
     ),
     (
@@ -408,8 +409,8 @@ CASES: list[tuple[str, str, str, str]] = [
         "[deploy, rolback]",
         (
             "c.yaml:40:29: roles.deployer.allow[0].actions[1]: 'rolback' is no action. Did you mean 'rollback'? "
-            "Allowed: abort, approve, break_glass, configure, deploy, lock, override_freeze, resolve, rollback, "
-            "run_next, schedule, unlock."
+            "Allowed: abort, approve, break_glass, configure, deploy, lock, override_freeze, promote, resolve, "
+            "rollback, run_next, schedule, unlock."
         ),
     ),
     (

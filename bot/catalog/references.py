@@ -1,0 +1,85 @@
+"""What metric sources, checks and strategies are called, and whether those that are named exist. Judges no number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.catalog.checks import block, named, unknown
+from bot.catalog.problems import BadValue, quoted
+from bot.catalog.quantities import length
+from bot.catalog.values import VERBS
+from bot.domain.grammar.options import EVERYTHING_WORDS, OPTIONS
+from bot.domain.grammar.verbs import OTHER_WORDS
+from bot.domain.grammar.versions import NEVER_VERSIONS
+from bot.domain.strategy.kinds import StrategyKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bot.catalog.document import Node, Source
+    from bot.catalog.problems import Problem
+
+#: They need no entry. A target must be able to do the second.
+BUILT_IN = (StrategyKind.ROLLING.value, StrategyKind.RECREATE.value)
+
+#: A strategy may be said alone, so none may be called like any other word of a command.
+_WORDS = VERBS | set(OTHER_WORDS) | set(OPTIONS) | EVERYTHING_WORDS | NEVER_VERSIONS
+
+
+def referenced(root: Node, source: Source) -> Iterator[Problem]:
+    """The problems of names in a document whose defaults are merged already.
+
+    Looks only at what has the right shape, like `checks`.
+    """
+    metrics, checks, strategies = (block(root, key) for key in ("metrics", "checks", "strategies"))
+    yield from named(metrics, "metric source", source)
+    yield from named(checks, "check", source)
+    yield from named(strategies, "strategy", source)
+    yield from _like_words(strategies, source)
+    for check in checks.values():
+        yield from _known(check.get("source"), "metric source", metrics, source)
+    can_be = {**dict.fromkeys(BUILT_IN), **strategies}
+    for place in block(root, "environments").values():
+        yield from _known(place.get("strategy"), "strategy", can_be, source)
+    for service in block(root, "services").values():
+        yield from _known(service.get("strategy"), "strategy", can_be, source)
+        yield from _watched(service, checks, source)
+
+
+def _like_words(strategies: dict[str, Node], source: Source) -> Iterator[Problem]:
+    for name, node in strategies.items():
+        if name in BUILT_IN:
+            message = f"{name} is built in and needs no entry; call yours something else"
+            yield source.problem(node.key_at, node.path, message)
+        elif name in _WORDS:
+            message = f"{quoted(name)} is a word of the command itself; call the strategy something else"
+            yield source.problem(node.key_at, node.path, message)
+
+
+def _known(node: Node | None, noun: str, names: Mapping[str, object], source: Source) -> Iterator[Problem]:
+    if node is not None and isinstance(node.value, str) and node.value not in names:
+        yield unknown(node, node.value, noun, tuple(names), source)
+
+
+def _watched(service: Node, checks: dict[str, Node], source: Source) -> Iterator[Problem]:
+    listed = service.get("checks")
+    seen: set[str] = set()
+    for node in listed.elements() if listed else []:
+        if not isinstance(node.value, str):
+            continue
+        yield from _known(node, "check", checks, source)
+        if node.value in seen:
+            yield source.problem(node.at, node.path, f"{quoted(node.value)} is in this list already")
+        seen.add(node.value)
+    bake = service.get("bake")
+    # An empty list of its own takes the checks of the defaults away, and what they are baked for with them.
+    if bake is not None and listed is None and _lasts(bake.value):
+        message = "there is nothing to watch for that long; name checks under 'checks', or leave 'bake' out"
+        yield source.problem(bake.at, bake.path, message)
+
+
+def _lasts(value: object) -> bool:
+    try:
+        return length(value, least="0", most="24h") > 0
+    except BadValue:
+        return False  # the schema tells

@@ -142,7 +142,7 @@ class FakeDatadog:
         known = {"group_states", "name", "tags", "monitor_tags", "with_downtimes", "page", "page_size", "id_offset"}
         if not set(asked) <= known:
             return _errors(400, f"unknown parameters: {sorted(set(asked) - known)}")
-        if asked.get("with_downtimes", "true").lower() not in ("true", "false"):
+        if asked.get("with_downtimes", "true") not in ("true", "false"):
             return _errors(400, "with_downtimes is true or false")
         if not set(asked.get("group_states", "all").split(",")) <= {"all", "alert", "warn", "no data"}:
             return _errors(400, "unknown group_states")
@@ -157,7 +157,7 @@ class FakeDatadog:
         shown = []
         for monitor in found[page * size : (page + 1) * size]:
             kept = dict(monitor)
-            if asked.get("with_downtimes", "").lower() != "true":
+            if asked.get("with_downtimes") != "true":
                 kept.pop("matching_downtimes", None)
             if "group_states" not in asked:
                 kept.pop("state", None)

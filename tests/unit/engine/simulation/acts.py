@@ -7,11 +7,12 @@ story; anything else than a refusal or a clear error is a failure.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unit.engine.simulation.outside import release
+from unit.engine.simulation.replica import Meanwhile
 from unit.engine.simulation.watch import ConfirmedFreeze, ConfirmedLock
 
 from bot.domain.deployment import Resolution, Wish
@@ -436,6 +437,28 @@ class Die(Step):
         replica = world.replicas[sorted(world.replicas)[self.via % len(world.replicas)]]
         world.tell(f"{replica.name} will die at {self.at or 'any place'}, the {self.after}th")
         replica.life.dies(at=self.at, after=self.after)
+
+
+@dataclass(frozen=True)
+class InBetween(Step):
+    """Somebody does something exactly when a replica is at the so-manieth point of that name."""
+
+    act: Act = field(default_factory=Act)
+    via: int = 0
+    at: str = "permit"
+    after: int = 0
+    waits: float = 0.5
+    """Seconds that the replica is held up by it."""
+
+    async def happen(self, world: World, number: int) -> None:
+        replica = world.replicas[sorted(world.replicas)[self.via % len(world.replicas)]]
+
+        async def happen() -> None:
+            world.tell(f"… {replica.name} is at {self.at}, and now")
+            await self.act.happen(world, number)
+            await asyncio.sleep(self.waits)
+
+        replica.life.meanwhile.append(Meanwhile(self.at, self.after, happen))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unit.engine.simulation.replica import Meanwhile
+
 from bot.domain.deployment import Wish
 from bot.domain.ids import EnvironmentName, ServiceName
 from bot.domain.lifecycle import Phase
@@ -149,7 +151,7 @@ class Hands:
 
     def meanwhile(self, at: str, work: Callable[[], Awaitable[object]]) -> None:
         """Let something happen when the replica comes to that point; see `Life.point`."""
-        self.replica.life.meanwhile[at] = work
+        self.replica.life.meanwhile.append(Meanwhile(at, 0, work))
 
     def changes(self, service: str = "checkout", environment: str = "production") -> Sequence[str]:
         """The operations that changed a target, in order."""

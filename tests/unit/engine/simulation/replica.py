@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(eq=False)
+class Meanwhile:
+    """What happens when a process comes to the so-manieth point of that name; the process waits for it there."""
+
+    at: str
+    after: int
+    work: Callable[[], Awaitable[object]]
+
+
 @dataclass
 class Life:
     """Of one process, from its start to its end."""
@@ -41,15 +50,17 @@ class Life:
     dies_at: str = ""
     dies_after: int | None = None
     """How many points with ``dies_at`` in their name it passes before it dies."""
-    meanwhile: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
-    """What happens in between when it comes to a point of that name, once."""
+    meanwhile: list[Meanwhile] = field(default_factory=list)
 
     async def point(self, what: str) -> None:
         """A place at which others may go first, and at which the process may die."""
         if self.alive and not self.over:
             await self.world.others_first()
-            if happens := self.meanwhile.pop(what, None):
-                await happens()
+            for one in [one for one in self.meanwhile if one.at in what]:
+                one.after -= 1
+                if one.after < 0 and one in self.meanwhile:
+                    self.meanwhile.remove(one)
+                    await one.work()
         if self.alive and self.dies_after is not None and self.dies_at in what:
             self.dies_after -= 1
             if self.dies_after < 0:

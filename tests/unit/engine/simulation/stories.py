@@ -114,6 +114,37 @@ _single = st.one_of(
     _cuts,
     _restarts,
 )
+_between = st.builds(
+    acts.InBetween,
+    gap=_gaps,
+    act=st.one_of(
+        _freezes,
+        _freezes,
+        st.builds(acts.Lock, **_workers, scope=_scopes, hard=st.booleans()),
+        st.builds(acts.Abort, **_workers, **_which),
+        st.builds(acts.Reject, **_approvers, **_which),
+        st.builds(acts.Unfreeze, **_operators, scope=_scopes),
+        _approvals,
+    ),
+    via=st.integers(0, 1),
+    at=st.sampled_from(
+        [
+            "before permit",
+            "after permit",
+            "before target.change",
+            "after target.change",
+            "freezes.current",
+            "locks.current",
+            "ballots.of",
+            "overrides.of_place",
+            "deployments.update",
+            "journal",
+            "target.plan",
+        ]
+    ),
+    after=st.integers(0, 3),
+    waits=st.sampled_from([0.0, 0.05, 0.5, 6.0]),
+)
 _override = st.builds(acts.AskOverride, **{**_operators, **_place, "gap": _breath})
 _scenes = st.one_of(
     st.just([]),  # the simplest: what a failing story does not need becomes nothing
@@ -128,6 +159,8 @@ _scenes = st.one_of(
         lambda found: [*found, acts.Deploy(**{**_facts(found[1]), "who": "Ada", "gap": 1.0})]
     ),
     st.tuples(_deaths, _restarts).map(list),
+    st.tuples(_between, _plain, _yes, _yes).map(list),
+    st.tuples(_plain, _between, _yes, _yes).map(list),
     st.tuples(_weather, _plain, _yes, _cuts, _freezes).map(list),
     st.tuples(_weather, _plain, _yes, _cuts, st.builds(acts.Abort, **_workers, **_which)).map(list),
 )

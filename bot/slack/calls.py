@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from bot.slack.render.message import Message
     from bot.slack.render.notes import NoteFile
 
+_ALT = 1_000
+"""Characters of a picture's description that Slack keeps."""
+
 log = logging.getLogger(__name__)
 
 _GONE = frozenset(
@@ -168,7 +171,12 @@ class Calls:
         answer = await self._call(
             "files.completeUploadExternal",
             lambda: self._client.files_upload_v2(
-                content=file.content, filename=file.name, title=file.name, channel=channel, thread_ts=thread
+                content=file.content,
+                filename=file.name,
+                title=file.name,
+                alt_txt=file.alt[:_ALT] or None,
+                channel=channel,
+                thread_ts=thread,
             ),
         )
         files = answer.get("files") or [{}]

@@ -18,12 +18,15 @@ from bot.domain.grammar import (
     FreezeIntent,
     HelpIntent,
     HistoryIntent,
+    HoldIntent,
     LockIntent,
     LocksIntent,
     MayIntent,
     OpenFormIntent,
+    PromoteIntent,
     QueueIntent,
     RejectIntent,
+    ResumeIntent,
     RollbackIntent,
     RunNextIntent,
     ScheduleIntent,
@@ -40,6 +43,7 @@ from bot.slack.desks.controls import Controls
 from bot.slack.desks.decisions import Decisions
 from bot.slack.desks.lookups import Lookups
 from bot.slack.desks.orders import Orders
+from bot.slack.desks.rollouts import Rollouts
 from bot.slack.desks.times import Times
 from bot.slack.doors import Reception
 from bot.slack.names import OrderValue
@@ -75,6 +79,7 @@ class Desk:
     orders: Orders
     decisions: Decisions
     controls: Controls
+    rollouts: Rollouts
     lookups: Lookups
     client: AsyncWebClient
 
@@ -115,6 +120,7 @@ class Desk:
             controls=Controls(
                 locking=engine.locking, freezing=engine.freezing, reception=reception, times=times, changed=changed
             ),
+            rollouts=Rollouts(progressing=engine.progressing, decisions=decisions, reception=reception),
             lookups=Lookups(
                 queries=engine.queries,
                 insight=engine.insight,
@@ -168,6 +174,12 @@ class Desk:
                 await self.controls.freeze(intent, caller, reply)
             case UnfreezeIntent():
                 await self.controls.unfreeze(intent, caller, reply)
+            case PromoteIntent():
+                await self.rollouts.promote(intent, caller)
+            case HoldIntent():
+                await self.rollouts.hold(intent, caller)
+            case ResumeIntent():
+                await self.rollouts.resume(intent, caller)
             case StatusIntent():
                 await self.lookups.status(intent, caller, reply)
             case HistoryIntent():

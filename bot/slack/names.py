@@ -39,6 +39,14 @@ class ActionId(StrEnum):
     REJECT = "deployment.reject"
     #: A held one tries again.
     START = "deployment.start"
+    #: Carries the step that its presser saw, and the weight that it may go on to.
+    PROMOTE = "deployment.promote"
+    PROMOTE_FULL = "deployment.promote_full"
+    HOLD = "deployment.hold"
+    RESUME = "deployment.resume"
+    CANCEL_COUNTDOWN = "countdown.cancel"
+    SNOOZE = "countdown.snooze"
+    ROLL_BACK_NOW = "countdown.now"
 
     #: *Queue behind it* or *Run when it opens*: the same order once more, and it waits.
     WAIT = "order.wait"
@@ -60,7 +68,7 @@ class ActionId(StrEnum):
         """What the ``value`` of this button is read with."""
         if self in {ActionId.WAIT, ActionId.ASK_OVERRIDE}:
             return OrderValue
-        return ButtonValue if self.startswith("deployment.") else IdValue
+        return ButtonValue if self.startswith(("deployment.", "countdown.")) else IdValue
 
 
 RESOLUTIONS: Final[Mapping[ActionId, Resolution]] = MappingProxyType(
@@ -157,10 +165,14 @@ class ButtonValue:
     """Of the deployment as its presser saw it."""
     subject: str = ""
     """The first `SUBJECT_DIGITS` hexadecimal digits of the hash of what is approved; empty where nothing is."""
+    step: int | None = None
+    """The step of the rollout that its presser saw, counted from 0."""
+    to: int | None = None
+    """The weight that it may go on to."""
 
     def encode(self) -> str:
         """Compact JSON for the button's ``value``."""
-        return _encode({"d": self.deployment, "v": self.version, "s": self.subject})
+        return _encode({"d": self.deployment, "v": self.version, "s": self.subject, "n": self.step, "t": self.to})
 
     @classmethod
     def decode(cls, raw: object) -> ButtonValue | None:
@@ -169,9 +181,12 @@ class ButtonValue:
             return None
         deployment, version = _matched(_ID, data.get("d")), _whole(data.get("v"))
         subject = "" if data.get("s") is None else _matched(_SUBJECT, data["s"])
-        if deployment is None or version is None or subject is None:
+        step = None if data.get("n") is None else _whole(data["n"], least=0)
+        to = None if data.get("t") is None else _whole(data["t"])
+        lost = (step is None) != (data.get("n") is None) or (to is None) != (data.get("t") is None)
+        if deployment is None or version is None or subject is None or lost:
             return None
-        return cls(DeploymentId(deployment), version, subject)
+        return cls(DeploymentId(deployment), version, subject, step, to)
 
 
 @dataclass(frozen=True, slots=True)

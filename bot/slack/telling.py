@@ -19,6 +19,7 @@ from bot.slack.names import ROOT_KEY
 from bot.slack.render.approval import ask
 from bot.slack.render.deployment import metadata, root
 from bot.slack.render.message import explained
+from bot.slack.render.note import NoteFile
 from bot.slack.render.notes import notes
 from bot.slack.render.text import escape
 from bot.slack.slots import Gate, GivenUp, NotHolder, Place, Slot, Urgency
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from bot.charts import Chart
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
     from bot.domain.view import DeploymentView
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from bot.slack.budget import Budget, Pacing
     from bot.slack.calls import Calls
     from bot.slack.render.message import Message
-    from bot.slack.render.notes import Note, NoteFile
+    from bot.slack.render.notes import Note
 
 log = logging.getLogger(__name__)
 
@@ -255,6 +257,8 @@ class _Telling:
             await self._record(note.key, place, note.message.digest)
         if place is not None and note.file is not None:
             await self._file(f"{note.key}.file", note.file, root_at)
+        if place is not None and note.picture is not None and self._rows.get(f"{note.key}.picture") is None:
+            await self._picture(note.key, note.picture, root_at)
 
     async def _ask(self, key: str, person: str) -> None:
         """The direct message to somebody who may approve: posted once, edited while it asks, when it is decided and
@@ -317,6 +321,18 @@ class _Telling:
         slot.beside[key] = self._t.now()
         await self._record(key, Place(row.channel, row.ts), recorded or message.digest)
         return True
+
+    async def _picture(self, key: str, chart: Chart, root_at: Place) -> None:
+        """Draw what belongs to a note, once: it shows how things were then."""
+        from bot.charts import render
+
+        try:
+            content = await render(chart)
+        except ImportError:
+            log.info("matplotlib is not installed, so verdicts are told without a picture")
+            return
+        number = self._view.deployment.number
+        await self._file(f"{key}.picture", NoteFile(f"{number}-{key}.png", content, chart.alt), root_at)
 
     async def _file(self, key: str, file: NoteFile, root_at: Place) -> None:
         row = self._rows.get(key)

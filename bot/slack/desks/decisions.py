@@ -61,7 +61,7 @@ class Decisions:
 
     async def approve(self, intent: ApproveIntent, caller: Caller, reply: Reply) -> None:
         """Say yes to what was named, or to the only one that waits for it."""
-        found = await self._the_one(
+        found = await self.the_one(
             intent.deployment, intent.service, intent.environment, caller, {Phase.AWAITING_APPROVAL}, "approve"
         )
         await reply(await self.vote_yes(found.id, caller, reason=intent.reason or ""))
@@ -76,7 +76,7 @@ class Decisions:
 
     async def reject(self, intent: RejectIntent, caller: Caller, reply: Reply) -> None:
         """Say no to what was named, or to the only one that waits for a word."""
-        found = await self._the_one(
+        found = await self.the_one(
             intent.deployment, intent.service, intent.environment, caller, {Phase.AWAITING_APPROVAL}, "reject"
         )
         await reply(await self.vote_no(found.id, intent.reason or "", caller))
@@ -100,7 +100,7 @@ class Decisions:
 
     async def start(self, intent: StartIntent, caller: Caller) -> None:
         """Let one that is held try again."""
-        found = await self._the_one(intent.deployment, None, None, caller, {Phase.HELD}, "start")
+        found = await self.the_one(intent.deployment, None, None, caller, {Phase.HELD}, "start")
         await self.start_again(found.id, caller)
 
     async def start_again(self, deployment: DeploymentId, caller: Caller) -> None:
@@ -127,7 +127,7 @@ class Decisions:
     async def run_next(self, intent: RunNextIntent, caller: Caller) -> None:
         """Let one that waits go before the others."""
         requester = await self.reception.member(caller)
-        found = await self._the_one(
+        found = await self.the_one(
             intent.deployment, intent.service, intent.environment, caller, _WAITS_FOR_A_TURN, "run-next"
         )
         await self.queueing.run_next(found.id, requester=requester, reason=intent.reason or "")
@@ -142,7 +142,7 @@ class Decisions:
             await reply(answers.schedule(rows))
             return
         requester = await self.reception.member(caller)
-        found = await self._the_one(
+        found = await self.the_one(
             intent.deployment, intent.service, intent.environment, caller, {Phase.SCHEDULED}, "schedule"
         )
         at = self.scheduling.when(
@@ -152,7 +152,7 @@ class Decisions:
         moved = await self.scheduling.move(found.id, at=at, expires=expires, requester=requester)
         await reply(answers.schedule([(moved, found)]))
 
-    async def _the_one(
+    async def the_one(
         self,
         named: DeploymentRef | None,
         service: str | None,

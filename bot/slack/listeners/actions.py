@@ -82,5 +82,17 @@ async def _obey(desk: Desk, action: ActionId, value: ButtonValue, caller: Caller
             await desk.decisions.vote_yes(value.deployment, caller, subject=value.subject)
         case ActionId.START:
             await desk.decisions.start_again(value.deployment, caller)
+        case ActionId.PROMOTE | ActionId.PROMOTE_FULL:
+            await desk.rollouts.let_go_on(value.deployment, caller, step=value.step, to=value.to)
+        case ActionId.HOLD:
+            await desk.rollouts.hold_at(value.deployment, caller, step=value.step)
+        case ActionId.RESUME:
+            await desk.rollouts.resume_at(value.deployment, caller, step=value.step)
+        case ActionId.CANCEL_COUNTDOWN:
+            await desk.rollouts.cancel_countdown(value.deployment, caller)
+        case ActionId.SNOOZE:
+            await desk.rollouts.snooze(value.deployment, caller)
+        case ActionId.ROLL_BACK_NOW:
+            await desk.rollouts.roll_back_now(value.deployment, caller)
         case _:
             await desk.decisions.resolve(value.deployment, RESOLUTIONS[action], caller)

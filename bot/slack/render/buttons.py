@@ -12,6 +12,7 @@ from bot.domain.policy.approval import TallyState
 from bot.domain.view import DeploymentView
 from bot.slack.names import SUBJECT_DIGITS, ActionId, ButtonValue
 from bot.slack.render import blocks as b
+from bot.slack.render.progress import progress_buttons
 from bot.slack.render.text import duration, instant_plain, name_plain, plain
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def buttons(view: DeploymentView, *, with_votes: bool = True) -> list[dict[str, 
     """
     if view.deployment.request:
         return []
-    row = [*(votes(view) if with_votes else []), *start(view)]
+    row = [*(votes(view) if with_votes else []), *start(view), *progress_buttons(view)]
     if view.needs_decision:
         row += [_retry(view), _mark_succeeded(view)]
         if view.deployment.previous is not None:

@@ -13,6 +13,7 @@ from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.override import OverrideKind
 from bot.slack.names import METADATA_EVENT, ROOT_KEY
 from bot.slack.render import blocks as b
+from bot.slack.render import progress
 from bot.slack.render.buttons import buttons
 from bot.slack.render.gates import approvers, hold_parts, missing, schedule_parts, standing
 from bot.slack.render.message import Message, compose
@@ -85,6 +86,7 @@ def root(view: DeploymentView) -> Message:
         b.fields(facts(view)),
         b.section(status(view)),
         b.section("\n".join(step.line for step in steps(view))),
+        *progress.surroundings(view),
         *surroundings(view),
     ]
     if deployment.request:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bot.charts import Chart
     from bot.slack.render.message import Message
 
 
@@ -14,7 +15,9 @@ class NoteFile:
     """Something too long for a message; of something enormous only the tail, where the trouble is."""
 
     name: str
-    content: str
+    content: str | bytes
+    alt: str = ""
+    """What a picture shows, for who cannot see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Note:
     broadcast: bool = False
     """Whether the channel sees it too."""
     file: NoteFile | None = None
+    picture: Chart | None = None
+    """What is drawn and put under it; without anything to draw with, it is left out."""
     live: bool = False
     """It carries buttons or says how something stands: where it was posted, it is edited when it looks otherwise."""
     settled: bool = False

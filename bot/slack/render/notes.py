@@ -12,10 +12,11 @@ from bot.domain.actor import ActorKind
 from bot.domain.lifecycle import Phase
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
+from bot.slack.render import progress
 from bot.slack.render.deployment import SYMBOLS, metadata, phase_words, release_words
 from bot.slack.render.message import compose
 from bot.slack.render.note import Note, NoteFile
-from bot.slack.render.text import clean, count, duration, escape, name, person, plain, sentence
+from bot.slack.render.text import clean, count, duration, escape, instant, name, person, plain, sentence
 from bot.slack.render.waiting import waiting_notes
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _FILE = 1_000_000
 def notes(view: DeploymentView) -> Sequence[Note]:
     """The replies that must be there by now, oldest first."""
     deployment = view.deployment
-    found = [*waiting_notes(view)]
+    found = [*waiting_notes(view), *_rollout(view)]
     if deployment.phase is Phase.NEEDS_ATTENTION:
         times = sum(moment.phase is Phase.NEEDS_ATTENTION for moment in deployment.timeline)
         found.append(_note(view, f"needs_attention.{times}", _attention(view), reason=deployment.note, broadcast=True))
@@ -47,6 +48,37 @@ def notes(view: DeploymentView) -> Sequence[Note]:
     if deployment.phase is Phase.ROLLED_BACK:
         found.append(_note(view, "rolled_back", _rolled_back(view), broadcast=view.protected))
     return tuple(found)
+
+
+def _rollout(view: DeploymentView) -> list[Note]:
+    """A decision that people are asked for, and an automatic rollback that is counted down: each with its picture."""
+    deployment, progression = view.deployment, view.deployment.progression
+    found: list[Note] = []
+    if progression is not None and (question := progression.question) and deployment.phase is Phase.PAUSED:
+        options = " or ".join(f"{percent} %" for percent in question.options)
+        asks = (
+            f"○ *Waits for a decision*: {_what(view)} gets {question.weight} % of the traffic. Promote to {options}? "
+            f"{person(deployment.requester)}, please see to it by {instant(question.until)}."
+        )
+        lines = [
+            asks,
+            *progress.check_lines(view, progression),
+        ]
+        key = f"decide.{question.step}.{question.asked:%H%M%S}"
+        found.append(_pictured(view, key, lines))
+    if (countdown := deployment.countdown) is not None:
+        line = progress.countdown_line(view)
+        lines = [f"{line} {person(deployment.requester)}, for your notice."]
+        if progression is not None:
+            lines += progress.check_lines(view, progression)
+        found.append(_pictured(view, f"countdown.{countdown.began:%H%M%S}", lines))
+    return found
+
+
+def _pictured(view: DeploymentView, key: str, lines: list[str]) -> Note:
+    spoken = lines[0].replace("*", "")
+    message = compose(spoken, [b.section("\n".join(lines))], metadata(view, key))
+    return Note(key, message, picture=progress.picture(view), live=True)
 
 
 def _note(view: DeploymentView, key: str, line: str, *, reason: str = "", broadcast: bool = False) -> Note:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bot.ports.metrics import MetricSource
 
 BEARER = "prom-token-31415926535"
-TIMEOUT = 1.0
+TIMEOUT = 3.0
 
 
 def about(version: str = "v1.2", *, track: Track = Track.CANARY) -> Subject:

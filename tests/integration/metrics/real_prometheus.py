@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import select
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -112,14 +114,14 @@ def _listening(server: subprocess.Popen[str]) -> str:
 
 
 def _ready(address: str) -> None:
+    known = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    request = urllib.request.Request(f"{address}/-/ready", headers={"Authorization": f"Basic {known}"})
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"{address}/-/ready", timeout=5).close()
+            urllib.request.urlopen(request, timeout=5).close()
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == 401:  # so it is up, and wants to know who asks
-                return
             time.sleep(0.05)
         except OSError:
             time.sleep(0.05)

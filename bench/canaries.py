@@ -87,6 +87,15 @@ class _Truth:
         return self.faults[0][0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Traffic:
+    """The requests of one track in one window."""
+
+    failed: int
+    taken: list[float]
+    """How long each took, in milliseconds."""
+
+
 @dataclass(slots=True)
 class _Told:
     """What was made of a canary."""
@@ -245,17 +254,21 @@ def _judge(truth: _Truth, chance: random.Random) -> _Told:
     """Look at a canary at every interval, as the engine would, until something is decided."""
     told = _Told(truth)
     watches = [Watch(check=check) for check in _CHECKS]
-    before = {check.name: _stable(check, truth, chance, _BEFORE, _NOON) for check in _CHECKS}
+    earlier = _stable(truth, chance, _BEFORE)
+    before = {check.name: _reading(check, earlier, _NOON) for check in _CHECKS}
     position = after(start(_NOON), SetWeight(step=0, percent=_WEIGHT), _NOON)
     for look in range(1, int(2 * _BAKE / _INTERVAL) + 2):
         seconds = look * _INTERVAL
         at = _NOON + timedelta(seconds=seconds)
+        canary, stable = _canary(truth, chance, seconds), _stable(truth, chance, _INTERVAL)
+        if truth.silent[0] <= seconds < truth.silent[1]:
+            canary = stable = None
         watches = [
             watch.seen(
                 judge_once(
                     watch.check,
-                    _canary(watch.check, truth, chance, seconds, at),
-                    _silence(at) if _silent(truth, seconds) else _stable(watch.check, truth, chance, _INTERVAL, at),
+                    _reading(watch.check, canary, at),
+                    _reading(watch.check, stable, at),
                     before[watch.check.name],
                     at=at,
                 )
@@ -278,40 +291,34 @@ def _judge(truth: _Truth, chance: random.Random) -> _Told:
     raise RuntimeError(f"nothing was ever decided about {truth}")
 
 
-def _silent(truth: _Truth, seconds: float) -> bool:
-    return truth.silent[0] <= seconds < truth.silent[1]
-
-
-def _silence(at: datetime) -> Reading:
-    return Reading(value=None, at=at, why="the source did not answer in 5 s")
-
-
-def _canary(check: Check, truth: _Truth, chance: random.Random, until: float, at: datetime) -> Reading:
-    """What the source tells about the canary in the window that ends now."""
-    if _silent(truth, until):
-        return _silence(at)
+def _canary(truth: _Truth, chance: random.Random, until: float) -> _Traffic | None:
+    """The canary's requests in the window that ends then."""
     failed, taken = 0, []
     for _ in range(_requests(truth.rate * _INTERVAL, chance)):
         when = until - chance.random() * _INTERVAL
         faulty = any(began <= when < ended for began, ended in truth.faults)
         failed += chance.random() < (max(truth.errors, truth.fault_errors) if faulty else truth.errors)
         taken.append(_latency(truth, chance) * (truth.slower if faulty else 1))
-    return _reading(check, failed, taken, at)
+    return _Traffic(failed=failed, taken=taken)
 
 
-def _stable(check: Check, truth: _Truth, chance: random.Random, window: float, at: datetime) -> Reading:
-    """What it tells about the stable track, which has the rest of the traffic and no fault."""
+def _stable(truth: _Truth, chance: random.Random, window: float) -> _Traffic | None:
+    """Those of the stable track, which has the rest of the traffic and no fault."""
     rate = max(truth.rate, 2) * (100 - _WEIGHT) / _WEIGHT
-    number = min(_requests(rate * window, chance), 2_000)  # more of them would tell the same, only slower
+    number = min(_requests(rate * window, chance), 1_000)  # more of them would tell the same, only slower
     failed = sum(chance.random() < truth.before for _ in range(number))
-    return _reading(check, failed, [_latency(truth, chance) for _ in range(number)], at)
+    return _Traffic(failed=failed, taken=[_latency(truth, chance) for _ in range(number)])
 
 
-def _reading(check: Check, failed: int, taken: list[float], at: datetime) -> Reading:
+def _reading(check: Check, traffic: _Traffic | None, at: datetime) -> Reading:
+    """What the source tells of them; None when it tells nothing."""
+    if traffic is None:
+        return Reading(value=None, at=at, why="the source did not answer in 5 s")
+    taken = traffic.taken
     if not taken:
         # What a division of nothing by nothing gives, and the quantile of an empty histogram.
         return Reading(value=float("nan"), samples=0, at=at)
-    value = failed / len(taken) if check.kind is Kind.SHARE else percentile(taken, 0.95)
+    value = traffic.failed / len(taken) if check.kind is Kind.SHARE else percentile(taken, 0.95)
     return Reading(value=value, samples=len(taken), at=at)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.actor import Actor
@@ -129,6 +129,7 @@ ACTS: list[Callable[[Countdown, datetime], Turn]] = [
 ]
 
 
+@settings(deadline=None)
 @given(acts=st.lists(st.tuples(st.sampled_from(ACTS), st.floats(0, 700)), max_size=20))
 def test_whatever_happens_there_is_one_end(acts: list[tuple[Callable[[Countdown, datetime], Turn], float]]) -> None:
     countdown, seconds, fired = begun(), 0.0, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import comb
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.analysis.interval import at_least_more, wilson
@@ -53,12 +53,14 @@ def test_published_figures_are_met() -> None:
     assert at_least_more(56 / 70, 70, 48 / 80, 80, 1.959964) == pytest.approx(0.0428, abs=5e-5)
 
 
+@settings(deadline=None)
 @given(share=SHARES, samples=SAMPLES)
 def test_an_interval_holds_what_was_counted(share: float, samples: float) -> None:
     low, high = wilson(share, samples)
     assert 0 <= low <= share <= high <= 1
 
 
+@settings(deadline=None)
 @given(share=SHARES, than=SHARES, samples=SAMPLES, others=SAMPLES)
 def test_a_difference_is_never_surer_than_what_was_counted(
     share: float, than: float, samples: float, others: float

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.analysis.check import Check, Comparison, Good, Kind
@@ -22,6 +22,7 @@ EARLIER = NOW - timedelta(hours=3)
 ERRORS = Check(name="errors", source="proxy", query="errors", kind=Kind.SHARE, limit=0.02)
 SUCCESSES = replace(ERRORS, name="successes", good=Good.AT_LEAST, limit=0.98)
 LATENCY = Check(name="p95", source="proxy", query="p95", unit="ms", limit=500, min_samples=0)
+QUICK = settings(deadline=None)
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 
@@ -83,9 +84,17 @@ def test_one_error_in_ten_requests_is_no_failure() -> None:
     assert judge(few, read(1 / 10, 10)).verdict is INCONCLUSIVE
     assert "may be chance" in judge(few, read(1 / 10, 10)).sentence
     assert judge(few, read(10 / 100, 100)).verdict is FAIL
+    assert judge(replace(few, limit=0.001), read(1 / 20, 20)).verdict is INCONCLUSIVE, "one alone proves nothing"
+    assert judge(replace(few, limit=0.001), read(2 / 20, 20)).verdict is FAIL
+    assert judge(replace(few, good=Good.AT_LEAST, limit=0.999), read(19 / 20, 20)).verdict is INCONCLUSIVE
     beside = replace(few, limit=None, against_stable=Comparison(ratio=1.5))
     assert judge(beside, read(1 / 10, 10), read(0.001, 1000)).verdict is INCONCLUSIVE
     assert judge(beside, read(10 / 100, 100), read(0.001, 1000)).verdict is FAIL
+
+
+def test_as_many_samples_as_are_asked_for_are_enough() -> None:
+    assert judge(ERRORS, read(0.0, 20)).verdict is PASS
+    assert judge(replace(ERRORS, min_samples=0), read(0.0, None)).verdict is PASS
 
 
 def test_what_is_counted_and_shown() -> None:
@@ -193,6 +202,7 @@ CHECKS = st.builds(
 )
 
 
+@QUICK
 @given(check=CHECKS, canary=READINGS, stable=st.none() | READINGS, before=st.none() | READINGS)
 def test_whatever_is_read_there_is_a_verdict_and_nothing_is_no_pass(
     check: Check, canary: Reading, stable: Reading | None, before: Reading | None
@@ -207,6 +217,7 @@ def test_whatever_is_read_there_is_a_verdict_and_nothing_is_no_pass(
         assert found.verdict is not PASS or found.pre_existing
 
 
+@QUICK
 @given(errors=st.integers(0, 300), more=st.integers(1, 100), samples=st.integers(400, 4000))
 def test_more_errors_never_make_it_better(errors: int, more: int, samples: int) -> None:
     worth = {PASS: 0, INCONCLUSIVE: 1, FAIL: 2}

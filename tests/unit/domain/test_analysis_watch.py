@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.analysis.check import Check, Kind
@@ -104,6 +104,7 @@ def test_a_source_that_did_not_answer_is_asked_again_sooner() -> None:
     assert again.verdict(after(35)) is PASS
     assert [one.verdict for one in again.looks] == [FAIL, PASS]
     assert watched("f?").seen(look(INCONCLUSIVE, 30)) == watched("f?")
+    assert watched("f?").seen(look(FAIL, 10)) == watched("f?"), "an earlier look that comes late says nothing"
 
 
 def test_windows_that_overlap_do_not_count_twice() -> None:
@@ -118,6 +119,7 @@ def test_looks_are_never_at_data_from_before_the_change() -> None:
     assert watch.next_look(after(25)) == after(55)
 
 
+@settings(deadline=None)
 @given(looks=st.text("pf?", max_size=80), interval=st.sampled_from([10, 30]), window=st.sampled_from([10, 30, 120]))
 def test_what_was_not_seen_to_pass_passes_not_and_memory_is_bounded(looks: str, interval: int, window: int) -> None:
     check = replace(CHECK, interval=interval, window=window)

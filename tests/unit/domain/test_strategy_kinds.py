@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.errors import ConfigurationError
@@ -63,6 +63,7 @@ def test_what_each_strategy_comes_to() -> None:
     assert patience(Canary(steps=CANARY.steps, timeout=60)).on_timeout is OnTimeout.ABORT
 
 
+@settings(deadline=None)
 @given(weights=st.sets(st.integers(1, 100), min_size=1))
 def test_every_canary_rises_to_all_of_the_traffic(weights: set[int]) -> None:
     steps = plan(Canary(steps=tuple(Step(weight=weight, bake=1) for weight in sorted(weights))))

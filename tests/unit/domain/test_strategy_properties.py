@@ -96,7 +96,10 @@ class Path:
     people: int = 0
     """Up to where people have said that it may go."""
     forced: bool = False
-    skipped: bool = False
+    hurried: bool = False
+    """At this step somebody did not want to wait."""
+    leaping: bool = False
+    """At this step somebody wanted steps to be left out."""
     asked: datetime | None = None
     over: bool = False
 
@@ -147,6 +150,8 @@ class Path:
         self.check(moment, decision)
         self.position = decision.position
         if not moment.lost:
+            if isinstance(decision.move, SetWeight):
+                self.hurried = self.leaping = False
             self.position = after(decision.position, decision.move, self.at)
             self.over = isinstance(decision.move, Abort | Done)
         return decision
@@ -167,7 +172,8 @@ class Path:
             if isinstance(word, PromoteWord) and answer.accepted:
                 self.people = max(self.people, word.to)
                 self.forced |= word.force and moment.verdict is not Verdict.PASS
-                self.skipped |= word.skip
+                self.hurried |= word.skip or (word.force and moment.verdict is not Verdict.PASS)
+                self.leaping |= word.skip
                 assert word.force or moment.verdict is Verdict.PASS or self.forced
 
     def check(self, moment: Moment, decision: Decision) -> None:
@@ -192,10 +198,10 @@ class Path:
                         assert moment.verdict is Verdict.PASS or self.forced
                 if position.begun:
                     assert moment.verdict is Verdict.PASS or self.forced, "on doubts"
-                    assert step == position.step + 1 or self.skipped
+                    assert step == position.step + 1 or (self.leaping and percent <= self.people)
                     assert position.held is None
                     baked = self.at >= position.since + timedelta(seconds=steps[position.step].bake)
-                    assert baked or self.forced or self.skipped
+                    assert baked or self.hurried or by_time
             case Promote():
                 assert position.step == len(steps) - 1
                 assert moment.verdict is Verdict.PASS or self.forced, "on doubts"

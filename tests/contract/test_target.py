@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,14 +14,19 @@ from bot.domain.catalog import HealthCheck
 from bot.domain.errors import BadCommand, RevisionNotFound
 from bot.domain.ids import EnvironmentName, OperationId, ServiceName
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
+from bot.domain.strategy.powers import Power
+from bot.ports import target as ports
+from bot.ports.target import SupportsAbort, SupportsPromote, SupportsRecreate, SupportsTrafficWeight
 from bot.sandbox.samples import write_artifacts
 from integrations import registry
 from integrations.local import LocalPlatform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from bot.domain.ids import OperationId as Name
+    from bot.domain.release import Release
     from bot.domain.rollout import Handle
     from bot.ports.images import Images
     from bot.ports.target import Target
@@ -214,3 +219,138 @@ async def test_versions_are_pinned_to_digests_and_unknown_ones_name_the_nearest(
 async def test_versions_cannot_lead_elsewhere(subject: Subject, hostile: str) -> None:
     with pytest.raises(BadCommand):
         await subject.images.resolve(version=hostile)
+
+
+# What a target may be able to do beyond that. Whoever has a power keeps to what is said here.
+
+
+@dataclass(frozen=True)
+class Split:
+    """A target with v1.1 stable and v1.2 started beside it."""
+
+    target: Target
+    stable: Release
+    canary: Release
+
+
+def power(target: Target, protocol: type) -> Any:
+    """The target, if it has that power; whoever has none of it has nothing to keep."""
+    if not isinstance(target, protocol):
+        pytest.skip(f"it does not claim {protocol.__name__}")
+    return target
+
+
+async def split(subject: Subject, percent: int) -> Split:
+    target = power(subject.target, SupportsTrafficWeight)
+    await bring(subject, "v1.1", "one")
+    stable, canary = [await subject.images.resolve(version=version) for version in ("v1.1", "v1.2")]
+    handle = await target.set_weight(release=canary, percent=percent, operation=OperationId(f"weight-{percent}"))
+    assert (await ends(target, handle)).kind is OutcomeKind.SUCCEEDED
+    return Split(target, stable, canary)
+
+
+def change(name: Power, target: Any, one: Split, before: Any) -> Callable[[Name], Awaitable[Handle]]:
+    """The change that a power is about, under an operation."""
+    return {
+        Power.TRAFFIC_WEIGHT: lambda o: target.set_weight(release=one.canary, percent=60, operation=o),
+        Power.PROMOTE: lambda o: target.promote(release=one.canary, operation=o),
+        Power.ABORT: lambda o: target.take_back(to=before, operation=o),
+        Power.RECREATE: lambda o: target.recreate(release=one.canary, operation=o),
+    }[name]
+
+
+async def test_the_powers_that_are_told_are_those_that_it_has(subject: Subject, request: pytest.FixtureRequest) -> None:
+    kind = request.node.callspec.params["subject"]
+    has = {name for name in Power if isinstance(subject.target, getattr(ports, name.protocol))}
+    assert registry.TARGETS.power_of(kind) == has
+
+
+async def test_a_weight_is_told_as_it_was_set_also_to_another_process(subject: Subject) -> None:
+    one = await split(subject, 20)
+    for target in (subject.target, subject.again()):
+        target = power(target, SupportsTrafficWeight)
+        assert await target.weight(release=one.canary) == 20
+        assert await target.weight(release=one.stable) == 80
+        running = await target.current()
+        assert running is not None
+        assert running.release.same_as(one.stable), "what runs is the stable release as long as nothing is promoted"
+
+
+async def test_at_no_weight_a_release_is_there_and_well(subject: Subject) -> None:
+    one = await split(subject, 0)
+    assert await power(one.target, SupportsTrafficWeight).weight(release=one.canary) == 0
+    for release in (one.stable, one.canary):
+        assert (await one.target.health(release=release, check=HealthCheck())).ok
+
+
+async def test_a_promoted_release_is_what_runs(subject: Subject) -> None:
+    one = await split(subject, 50)
+    target = power(subject.target, SupportsPromote)
+    handle = await target.promote(release=one.canary, operation=OperationId("up"))
+    assert (await ends(target, handle)).kind is OutcomeKind.SUCCEEDED
+    running = await target.current()
+    assert running.release.same_as(one.canary)
+    assert running.operation == "up"
+    assert await target.weight(release=one.canary) == 100
+
+
+async def test_a_canary_is_taken_back_and_the_stable_release_was_never_touched(subject: Subject) -> None:
+    one = await split(subject, 50)
+    target, before = power(subject.target, SupportsAbort), await subject.target.current()
+    handle = await target.take_back(to=before, operation=OperationId("back"))
+    assert (await ends(target, handle)).kind is OutcomeKind.SUCCEEDED
+    running = await target.current()
+    assert running.release.same_as(one.stable)
+    assert await target.weight(release=one.canary) == 0
+    assert not (await target.health(release=one.canary, check=HealthCheck())).ok, "it runs no more"
+
+
+async def test_a_canary_that_is_just_coming_is_taken_back(subject: Subject) -> None:
+    await bring(subject, "v1.1", "one")
+    target, before = power(subject.target, SupportsAbort), await subject.target.current()
+    canary = await subject.images.resolve(version="v1.2")
+    coming = await target.set_weight(release=canary, percent=20, operation=OperationId("weight"))
+    back = await target.take_back(to=before, operation=OperationId("back"))
+    assert (await ends(target, back)).kind is OutcomeKind.SUCCEEDED
+    assert (await ends(target, coming)).kind is OutcomeKind.SUPERSEDED
+    assert await target.weight(release=canary) == 0
+    assert await target.set_weight(release=canary, percent=20, operation=OperationId("weight")) == coming
+    assert await target.weight(release=canary) == 0, "a change that was overtaken does not come back"
+
+
+async def test_what_runs_is_stopped_before_the_next_is_started(subject: Subject) -> None:
+    await bring(subject, "v1.1", "one")
+    target, canary = power(subject.target, SupportsRecreate), await subject.images.resolve(version="v1.2")
+    handle = await target.recreate(release=canary, operation=OperationId("new"))
+    assert (await ends(target, handle)).kind is OutcomeKind.SUCCEEDED
+    running = await target.current()
+    assert (running.release, running.operation) == (canary, "new")
+
+
+@pytest.mark.parametrize("name", list(Power))
+async def test_each_change_is_made_once_and_found_by_its_operation(subject: Subject, name: Power) -> None:
+    one, x = await split(subject, 20), OperationId("x")
+    before = await subject.target.current()
+    make = change(name, power(subject.target, getattr(ports, name.protocol)), one, before)
+    assert await subject.target.find(operation=x) is None
+    handle = await make(x)
+    assert await make(x) == handle, "while it is under way"
+    assert await subject.again().find(operation=x) == handle
+    assert (await ends(subject.target, handle)).kind is OutcomeKind.SUCCEEDED
+    assert await make(x) == handle, "when it is over"
+    assert (await ends(subject.again(), handle)).kind is OutcomeKind.SUCCEEDED
+
+
+@pytest.mark.parametrize("name", list(Power))
+async def test_each_change_gives_way_to_a_plain_one(subject: Subject, name: Power) -> None:
+    one = await split(subject, 20)
+    before = await subject.target.current()
+    make = change(name, power(subject.target, getattr(ports, name.protocol)), one, before)
+    handle = await make(OperationId("x"))
+    assert (await bring(subject, "v1.3", "theirs")).kind is OutcomeKind.SUCCEEDED
+    assert (await ends(subject.target, handle)).kind is OutcomeKind.SUPERSEDED
+    assert await make(OperationId("x")) == handle, "sent again, it changes nothing any more"
+    running = await subject.target.current()
+    assert running is not None
+    assert running.release.version == "v1.3"
+    assert await power(subject.target, SupportsTrafficWeight).weight(release=one.canary) == 0

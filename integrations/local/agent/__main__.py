@@ -41,7 +41,8 @@ def main() -> int:
 def _detach(root: Root, *, allow_faults: bool) -> int:
     reader, writer = os.pipe()
     # Flushed nothing yet and started no thread, so the child has a clean copy of everything.
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os.close(reader)
         status = FAILED
         try:
@@ -51,7 +52,12 @@ def _detach(root: Root, *, allow_faults: bool) -> int:
             os._exit(status)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as pipe:
-        line = pipe.readline().strip() or "The agent ended before it was ready; its agent.log says more."
+        line = pipe.readline().strip()
+    if not line:
+        line = "The agent ended before it was ready; its agent.log says more."
+        if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+            # Somebody ended it, which says nothing against the next one.
+            line = "busy"
     sys.stdout.write(line + "\n")
     return {"ready": READY, "busy": BUSY}.get(line, FAILED)
 

@@ -41,9 +41,13 @@ def referenced(root: Node, source: Source) -> Iterator[Problem]:
     can_be = {**dict.fromkeys(BUILT_IN), **strategies}
     for place in block(root, "environments").values():
         yield from _known(place.get("strategy"), "strategy", can_be, source)
-    for service in block(root, "services").values():
+    services = block(root, "services").values()
+    for service in services:
         yield from _known(service.get("strategy"), "strategy", can_be, source)
         yield from _watched(service, checks, source)
+    watched = [listed for service in services if (listed := service.get("checks")) and listed.elements()]
+    for service in services:
+        yield from _baked(service, source, anywhere=bool(watched))
 
 
 def _like_words(strategies: dict[str, Node], source: Source) -> Iterator[Problem]:
@@ -71,11 +75,17 @@ def _watched(service: Node, checks: dict[str, Node], source: Source) -> Iterator
         if node.value in seen:
             yield source.problem(node.at, node.path, f"{quoted(node.value)} is in this list already")
         seen.add(node.value)
+
+
+def _baked(service: Node, source: Source, *, anywhere: bool) -> Iterator[Problem]:
+    """What is to be watched for some time although there is nothing to watch."""
     bake = service.get("bake")
-    # An empty list of its own takes the checks of the defaults away, and what they are baked for with them.
-    if bake is not None and listed is None and _lasts(bake.value):
-        message = "there is nothing to watch for that long; name checks under 'checks', or leave 'bake' out"
-        yield source.problem(bake.at, bake.path, message)
+    if bake is None or service.get("checks") is not None or not _lasts(bake.value):
+        return  # an empty list of its own says that there is nothing on purpose
+    if anywhere and bake.path[:1] == ("defaults",):
+        return  # meant for the others
+    message = "there is nothing to watch for that long; name checks under 'checks', or leave 'bake' out"
+    yield source.problem(bake.at, bake.path, message)
 
 
 def _lasts(value: object) -> bool:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from bot.catalog.blocks import STRICT, NeverNull, something
 from bot.catalog.problems import BadValue
 from bot.catalog.quantities import Bake, Difference, Look, OptionalLook, OptionalNumber, Patience, Weight
-from bot.catalog.values import SourceName
+from bot.catalog.values import Query, SourceName
 
 _EITHER = "write {} for what is usual, or leave it out"
 _USUAL = BeforeValidator(something(_EITHER))
@@ -36,9 +36,7 @@ class CheckBlock(_Block):
     """One number that tells whether a release does well."""
 
     source: SourceName = Field(description="The metric source that answers, by its name under 'metrics'.")
-    query: str = Field(
-        min_length=1, max_length=4000, pattern=r"\S", description="The question, in the source's own language."
-    )
+    query: Query = Field(description="The question, in the source's own language.")
     kind: Literal["share", "amount"] = Field(
         default="amount", description="share: a part of all, from 0 to 1; amount: anything else."
     )

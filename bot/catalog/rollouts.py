@@ -134,7 +134,8 @@ class Rollouts:
         if share and block.limit is not None and not 0 <= block.limit <= 1:
             written = self._root.get("checks", name, "limit")
             shown = described(written.value) if written else f"{block.limit:g}"
-            near = f"{block.limit:g}%" if 1 < block.limit <= 100 else None
+            bare = written is not None and not isinstance(written.value, str)
+            near = f"{block.limit:g}%" if bare and 1 < block.limit <= 100 else None
             message = f"must be from 0 to 1, or from 0% to 100%, as it is of a share, not {shown}"
             self._refused(message, "checks", name, "limit", nearest=near)
         if share:

@@ -24,6 +24,7 @@ ACTIONS = sorted(action.value for action in Action)
 _WRITTEN_OUT = frozenset({Action.BREAK_GLASS, Action.OVERRIDE_FREEZE, Action.CONFIGURE})
 """What passes or changes the other rules: nobody is to have it by a star that was written before it existed."""
 STAR_ALLOWS = [action for action in ACTIONS if action not in _WRITTEN_OUT]
+_LONGEST_QUERY = 4000
 _HEALTH_PATH = re.compile(r"/[!-~]{0,511}")
 
 #: Words of the command itself. Its words come in any order, so nothing that it names may be called like one of them.
@@ -121,6 +122,15 @@ def strategy_name(value: object) -> str:
 def source_name(value: object) -> str:
     """The name of a metric source, which need not exist; raises `BadValue`."""
     return _named("a metric source", value)
+
+
+def query(value: object) -> str:
+    """A question to a metric source; raises `BadValue`."""
+    if isinstance(value, str) and value.strip() and len(value) <= _LONGEST_QUERY:
+        return value
+    if isinstance(value, str) and value.strip():
+        raise BadValue(f"must have at most {_LONGEST_QUERY} characters, not {len(value)}")
+    raise BadValue(f"must be a question in the source's own language, not {described(value)}")
 
 
 def _named(noun: str, value: object) -> str:
@@ -243,6 +253,9 @@ StrategyName = Annotated[str, BeforeValidator(strategy_name), _STRATEGY]
 #: May be left out, never empty.
 OptionalStrategy = Annotated[str | None, BeforeValidator(strategy_name), _STRATEGY]
 SourceName = Annotated[str, BeforeValidator(source_name), _schema(type="string")]
+Query = Annotated[
+    str, BeforeValidator(query), _schema(type="string", minLength=1, maxLength=_LONGEST_QUERY, pattern=r"\S")
+]
 HealthPath = Annotated[
     str,
     BeforeValidator(health_path),

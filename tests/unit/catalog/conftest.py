@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from bot.catalog.load import Providers
+from bot.domain.strategy.powers import Power
 
 GOOD = """\
 version: 1
@@ -102,6 +103,70 @@ roles:
 """
 
 
+#: Metric sources, checks and strategies, on a target that can do everything and on one that can do nothing.
+ROLLOUTS = """\
+version: 1
+channel: "#deployments"
+environments:
+  staging: {}
+  production:
+    strategy: careful
+metrics:
+  proxy: { type: local, root: platform }
+  board:
+    type: board
+    address: https://board.example.com
+checks:
+  errors:
+    source: proxy
+    query: error_share
+    kind: share
+    limit: 2%
+    against_stable: { ratio: 1.5, tolerance: 1% }
+    min_samples: 20
+    interval: 2s
+    window: 6s
+    failures: 2
+    of: 3
+  latency:
+    source: board
+    query: "avg:latency{service:{service}}"
+    unit: ms
+    limit: 250
+    against_before: {}
+    max_age: 1m
+    required: false
+strategies:
+  careful:
+    canary:
+      steps:
+        - { weight: 20, bake: 10s }
+        - { weight: 50%, bake: 1m, approval: true }
+      timeout: 2d
+      on_timeout: hold
+  switch:
+    blue_green: { keep: 10m, verify: 10s, approval: true }
+defaults:
+  checks: errors
+  bake: 30s
+services:
+  checkout:
+    target: { type: local, root: platform }
+    images: { type: local, folder: b }
+    strategy: switch
+    checks: [errors, latency]
+    countdown: 0
+  catalog:
+    target: { type: local, root: platform }
+    images: { type: local, folder: b }
+  payments:
+    environments: [staging]
+    target: { type: cluster, context: blue, limits: { cpu: 2 } }
+    images: { type: local, folder: b }
+    checks: []
+"""
+
+
 class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -141,6 +206,19 @@ class Folder(Options):
     folder: Path
 
 
+class Counters(Options):
+    """The counters of a proxy."""
+
+    root: Path = Field(description="Folder of the platform.")
+
+
+class Board(Options):
+    """A board of numbers."""
+
+    address: str = Field(pattern="^https://")
+    token: SecretStr | None = None
+
+
 @pytest.fixture
 def good() -> str:
     return GOOD
@@ -152,5 +230,15 @@ def policy() -> str:
 
 
 @pytest.fixture
+def rollouts() -> str:
+    return ROLLOUTS
+
+
+@pytest.fixture
 def providers() -> Providers:
-    return Providers(targets={"local": LocalTarget, "cluster": ClusterTarget}, images={"local": Folder})
+    return Providers(
+        targets={"local": LocalTarget, "cluster": ClusterTarget},
+        images={"local": Folder},
+        metrics={"local": Counters, "board": Board},
+        powers={"local": frozenset(Power), "cluster": frozenset()},
+    )

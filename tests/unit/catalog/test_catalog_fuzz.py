@@ -39,6 +39,11 @@ FRAGMENTS = st.sampled_from(
             "for: 2d\n",
             "0 9 * * 1-5",
             "RRULE:FREQ=DAILY",
+            "2%",
+            "150 %",
+            "canary: {}\n",
+            "recreate",
+            "bake: 0\n",
             "{}",
         ),
         *("[[[[", "}}}}", "environments", "roles", "''", '""', "*", "  ", "x" * 70, "../..", "#name", "[key]"),
@@ -110,6 +115,14 @@ def test_damaged_rules_are_a_catalog_or_problems_within_it(
     _holds(mutate(policy), providers)
 
 
+@given(mutate=mutation())
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+def test_damaged_rollouts_are_a_catalog_or_problems_within_them(
+    rollouts: str, providers: Providers, mutate: Callable[[str], str]
+) -> None:
+    _holds(mutate(rollouts), providers)
+
+
 @given(text=st.text(max_size=300) | st.lists(FRAGMENTS, max_size=30).map("".join))
 @settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
 def test_any_text_is_answered(providers: Providers, text: str) -> None:
@@ -153,6 +166,14 @@ def test_the_json_schema_of_rules_is_never_stricter(
     policy: str, providers: Providers, mutate: Callable[[str], str]
 ) -> None:
     _is_no_stricter(mutate(policy), providers)
+
+
+@given(mutate=mutation())
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
+def test_the_json_schema_of_rollouts_is_never_stricter(
+    rollouts: str, providers: Providers, mutate: Callable[[str], str]
+) -> None:
+    _is_no_stricter(mutate(rollouts), providers)
 
 
 def _is_no_stricter(text: str, providers: Providers) -> None:

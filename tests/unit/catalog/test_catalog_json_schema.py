@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from bot.catalog.document import compose
 from bot.catalog.json_schema import json_schema
 from bot.catalog.problems import CatalogError
-from integrations.registry import IMAGES, TARGETS
+from integrations.registry import IMAGES, METRICS, TARGETS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -89,7 +89,8 @@ def test_everything_that_can_be_written_is_described(providers: Providers) -> No
             for index, value in enumerate(part):
                 look(value, f"{where}[{index}]")
 
-    ours = {name: part for name, part in schema["$defs"].items() if not name.startswith(("target-", "images-"))}
+    theirs = ("target-", "images-", "metrics-")
+    ours = {name: part for name, part in schema["$defs"].items() if not name.startswith(theirs)}
     look({**{key: value for key, value in schema.items() if key != "$defs"}, "$defs": ours}, "")
     assert [place for place in bare if ".if." not in place and ".else." not in place and ".anyOf" not in place] == []
     assert schema["$defs"]["target-local"]["properties"]["root"]["description"] == "Folder of the platform."
@@ -99,8 +100,9 @@ def test_everything_that_can_be_written_is_described(providers: Providers) -> No
 def test_the_schema_of_what_is_built_in() -> None:
     from bot.catalog.load import Providers
 
-    schema = json_schema(Providers(targets=TARGETS.models(), images=IMAGES.models()))
+    schema = json_schema(Providers(targets=TARGETS.models(), images=IMAGES.models(), metrics=METRICS.models()))
     Draft202012Validator.check_schema(schema)
+    assert "prometheus" in schema["$defs"]["metrics"]["properties"]["type"]["enum"]
     assert "local" in schema["$defs"]["target"]["properties"]["type"]["enum"]
     references = set(json.dumps(schema).split('"#/$defs/')[1:])
     assert all(reference.split('"')[0] in schema["$defs"] for reference in references)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,14 +16,14 @@ from bot.catalog.problems import CatalogError
 from bot.domain.catalog import ProviderRef
 from bot.domain.errors import ConfigurationError
 from bot.domain.ids import EnvironmentName, ServiceName
+from bot.domain.strategy.powers import Power
+from bot.ports import target
 from integrations import registry
-from integrations.registry import IMAGES, TARGETS, Entry, Registry
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from integrations.registry import IMAGES, METRICS, TARGETS, Entry, Registry
 
 PLUGIN = """
 from pydantic import BaseModel
+from bot.domain.strategy.powers import Power
 from integrations.registry import Entry
 
 class Options(BaseModel):
@@ -29,7 +32,7 @@ class Options(BaseModel):
 def build(*, options, service, environment):
     return (options.job, service, environment)
 
-TARGET = Entry(options="acme_deploy:Options", factory="acme_deploy:build")
+TARGET = Entry(options="acme_deploy:Options", factory="acme_deploy:build", powers=frozenset({Power.RECREATE}))
 NOTHING = 5
 """
 
@@ -59,7 +62,7 @@ def test_importing_the_registry_imports_no_provider() -> None:
 
 
 def test_the_options_of_what_is_built_in_can_be_read_without_vendors() -> None:
-    for registry_ in (TARGETS, IMAGES):
+    for registry_ in (TARGETS, IMAGES, METRICS):
         assert "local" in registry_.names()
         for name, model in registry_.models().items():
             assert model.model_json_schema()["type"] == "object", name
@@ -100,6 +103,64 @@ def test_a_missing_extra_names_the_fix() -> None:
     )
 
 
+def test_a_missing_package_is_told_before_anything_is_built(good: str, providers: Providers) -> None:
+    entry = Entry(
+        options="integrations.prometheus.options:PrometheusOptions",
+        factory="no_such_vendor.client:build",
+        extra="prometheus",
+        needs=("json", "no_such_vendor"),
+    )
+    lacking = Registry[Any]("metrics", {"prometheus": entry})
+    text = f"metrics:\n  numbers: {{ type: prometheus, address: 'http://127.0.0.1:9090' }}\n{good}"
+    read = replace(providers, metrics=lacking.models())
+    assert parse(text, "c.yaml", read).metrics["numbers"].kind == "prometheus"
+    with pytest.raises(CatalogError) as caught:
+        parse(
+            text, "c.yaml", replace(read, check=lambda noun, kind: lacking.check(kind) if noun == "metrics" else None)
+        )
+    assert str(caught.value) == (
+        "c.yaml:2:20: metrics.numbers.type: The metrics type 'prometheus' cannot be loaded, because the package "
+        "'no_such_vendor' is not installed; install what it needs: pip install 'deployment-architect[prometheus]'."
+    )
+
+
+@pytest.mark.parametrize("registry_", [TARGETS, IMAGES, METRICS], ids=lambda found: found.noun)
+def test_what_needs_packages_says_in_which_extra_they_are(registry_: Registry[Any]) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    for name, entry in registry_._builtin.items():
+        assert (entry.extra is not None) == bool(entry.needs), name
+        assert entry.extra is None or entry.extra in project["optional-dependencies"], name
+        registry.check_installed(registry_.noun, name)  # whoever tests has them all
+
+
+def test_looking_for_packages_imports_none() -> None:
+    code = (
+        "import sys, integrations.registry as r\n"
+        "for name in r.METRICS.names(): r.check_installed('metrics', name)\n"
+        "r.TARGETS.powers()['local']\n"
+        "print(*sorted(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    vendors = ("datadog_api_client", "aiosonic", "httpx", "pydantic", "integrations.local", "integrations.datadog")
+    assert [name for name in loaded if name.startswith(vendors)] == []
+
+
+def test_the_powers_of_a_target_are_those_that_it_has(tmp_path: Path) -> None:
+    options = {"local": {"root": str(tmp_path)}}
+    powers = TARGETS.powers()
+    assert set(powers) == set(TARGETS.names()) == set(options)
+    assert "nomad" not in powers
+    with pytest.raises(KeyError):
+        powers["nomad"]
+    for name in powers:
+        reference = ProviderRef(kind=name, options=options[name])
+        built = registry.build_target(reference, service=ServiceName("a"), environment=EnvironmentName("staging"))
+        for power in Power:
+            methods = [method for method in vars(getattr(target, power.protocol)) if not method.startswith("_")]
+            assert methods
+            assert all(callable(getattr(built, method, None)) for method in methods) == (power in powers[name]), power
+
+
 def test_options_are_checked_again_when_built() -> None:
     with pytest.raises(ConfigurationError, match="The target type 'local' refuses root: "):
         registry.build_target(
@@ -112,6 +173,7 @@ def test_a_plugin_brings_its_own(plugin: Any) -> None:
     targets = Registry[Any]("target", {})
     images = Registry[Any]("images", {})
     assert (targets.names(), images.names()) == (["nomad"], [])
+    assert dict(targets.powers()) == {"nomad": {Power.RECREATE}}
     reference = ProviderRef(kind="nomad", options={"job": "web"})
     assert targets.build(reference, service="a", environment="b") == ("web", "a", "b")
 

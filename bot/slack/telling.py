@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.domain.lifecycle import Phase
-from bot.ports.messages import PostedMessage
 from bot.slack.asking import NOWHERE, askable, is_open, is_true, shows
-from bot.slack.calls import BadContent, CallFailed, Gone, Lost, Refused, Whereabouts
+from bot.slack.calls import BadContent, CallFailed, Gone, Refused
+from bot.slack.files import Files
 from bot.slack.names import ROOT_KEY
+from bot.slack.record import Record
 from bot.slack.render.approval import ask
 from bot.slack.render.deployment import metadata, root
 from bot.slack.render.message import explained
-from bot.slack.render.note import NoteFile
 from bot.slack.render.notes import notes
 from bot.slack.render.text import escape
 from bot.slack.slots import Gate, GivenUp, NotHolder, Place, Slot, Urgency
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from bot.charts import Chart
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
     from bot.domain.view import DeploymentView
-    from bot.ports.messages import Messages
+    from bot.ports.messages import Messages, PostedMessage
     from bot.slack.budget import Budget, Pacing
     from bot.slack.calls import Calls
     from bot.slack.render.message import Message
@@ -42,7 +41,6 @@ log = logging.getLogger(__name__)
 
 MOVED_KEY = f"{ROOT_KEY}.moved"
 """The root message once more, in the fallback channel: the first one is gone or could not be posted."""
-_NO_FILE = "none"
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{2,20}")
 
 
@@ -116,7 +114,9 @@ class _Telling:
         self._t = teller
         self._slot = slot
         self._view = view
-        self._rows = {row.key: row for row in rows}
+        self._record = Record(teller, slot, view.deployment.number, rows)
+        self._rows = self._record.rows
+        self._files = Files(teller, self._record, view.deployment.number)
 
     async def all(self) -> None:
         """The root message first, because the notes hang below it; then those who are asked one by one."""
@@ -198,7 +198,7 @@ class _Telling:
         await self._t.calls.edit(place.channel, place.ts, message)
         self._showed(showing)
         slot.edits += 1
-        await self._record(row.key, place, message.digest)
+        await self._record.posted(row.key, place, message.digest)
         return place
 
     async def _post(
@@ -220,29 +220,29 @@ class _Telling:
         row = self._rows.get(key)
         if row is not None and row.ts is not None:
             return Place(row.channel, row.ts)
-        if row is not None and (ts := await self._find(row, thread)):
+        if row is not None and (ts := await self._record.find(row, thread)):
             place = Place(row.channel, ts)
-            await self._record(key, place, message.digest if thread and not live else "")
+            await self._record.posted(key, place, message.digest if thread and not live else "")
             return place if thread else await self._keep_true(self._rows[key], message)
         channel = await self._channel(channel)
         if budget.post(channel) > 0:
             slot.gates.append(Gate(urgency, 0.0, channel))
             return None
         budget.posted(channel)
-        await self._try(key, channel)
+        await self._record.trying(key, channel)
         try:
             place = Place(*await self._t.calls.post(channel, message, thread=thread, broadcast=loud))
         except CallFailed as failure:
-            self._failed(key, failure)
+            self._record.failed(key, failure)
             raise
         if thread is None:
             self._showed((self._view.deployment.phase, self._view.deployment.request is not None))
-        await self._record(key, place, message.digest)
+        await self._record.posted(key, place, message.digest)
         return place
 
     async def _note(self, note: Note, root_at: Place) -> None:
         row = self._rows.get(note.key)
-        if note.settled and (row is None or (row.ts is None and not await self._find(row, root_at.ts))):
+        if note.settled and (row is None or (row.ts is None and not await self._record.find(row, root_at.ts))):
             return
         place = await self._post(
             note.key,
@@ -254,11 +254,11 @@ class _Telling:
             live=note.live,
         )
         if place is not None and note.live and not await self._beside(note.key, note.message, urgent=note.settled):
-            await self._record(note.key, place, note.message.digest)
+            await self._record.posted(note.key, place, note.message.digest)
         if place is not None and note.file is not None:
-            await self._file(f"{note.key}.file", note.file, root_at)
-        if place is not None and note.picture is not None and self._rows.get(f"{note.key}.picture") is None:
-            await self._picture(note.key, note.picture, root_at)
+            await self._files.put(f"{note.key}.file", note.file, root_at)
+        if place is not None and note.picture is not None:
+            await self._files.draw(f"{note.key}.picture", note.picture, root_at)
 
     async def _ask(self, key: str, person: str) -> None:
         """The direct message to somebody who may approve: posted once, edited while it asks, when it is decided and
@@ -267,8 +267,8 @@ class _Telling:
         message = replace(ask(self._view, person), metadata=metadata(self._view, key))
         row = self._rows.get(key)
         try:
-            if row is not None and row.ts is None and (ts := await self._find(row, None)):
-                await self._record(key, Place(row.channel, ts), "")
+            if row is not None and row.ts is None and (ts := await self._record.find(row, None)):
+                await self._record.posted(key, Place(row.channel, ts), "")
                 row = self._rows[key]
             if row is not None and row.ts is not None:
                 if is_true(row, self._view, message.digest):
@@ -276,13 +276,13 @@ class _Telling:
                 settled = not is_open(self._view)
                 recorded = shows(self._view, message.digest)
                 if not await self._beside(key, message, urgent=settled, recorded=recorded):
-                    await self._record(key, Place(row.channel, NOWHERE), NOWHERE)
+                    await self._record.posted(key, Place(row.channel, NOWHERE), NOWHERE)
             elif is_open(self._view):
                 await self._ask_first(key, person, message)
         except (Gone, Refused, BadContent) as refusal:
             log.warning("#%s: %s is not asked directly: %s", self._view.deployment.number, person, refusal)
             if not (isinstance(refusal, Refused) and refusal.until_mended):
-                await self._record(key, Place(row.channel if row else person, NOWHERE), NOWHERE)
+                await self._record.posted(key, Place(row.channel if row else person, NOWHERE), NOWHERE)
 
     async def _ask_first(self, key: str, person: str, message: Message) -> None:
         slot, budget = self._slot, self._t.budget
@@ -291,14 +291,14 @@ class _Telling:
             slot.gates.append(Gate(Urgency.NOTE, 0.0, channel))
             return
         budget.posted(channel)
-        await self._try(key, channel)
+        await self._record.trying(key, channel)
         try:
             place = Place(*await self._t.calls.post(channel, message))
         except CallFailed as failure:
-            self._failed(key, failure)
+            self._record.failed(key, failure)
             raise
         slot.beside[key] = self._t.now()
-        await self._record(key, place, message.digest)
+        await self._record.posted(key, place, message.digest)
 
     async def _beside(self, key: str, message: Message, *, urgent: bool, recorded: str | None = None) -> bool:
         """Make another message than the root true, now or later; False when it is gone or Slack does not want it."""
@@ -319,38 +319,8 @@ class _Telling:
             log.warning("#%s: %s stays as it is: %s", self._view.deployment.number, key, refusal)
             return False
         slot.beside[key] = self._t.now()
-        await self._record(key, Place(row.channel, row.ts), recorded or message.digest)
+        await self._record.posted(key, Place(row.channel, row.ts), recorded or message.digest)
         return True
-
-    async def _picture(self, key: str, chart: Chart, root_at: Place) -> None:
-        """Draw what belongs to a note, once: it shows how things were then."""
-        from bot.charts import render
-
-        try:
-            content = await render(chart)
-        except ImportError:
-            log.info("matplotlib is not installed, so verdicts are told without a picture")
-            return
-        number = self._view.deployment.number
-        await self._file(f"{key}.picture", NoteFile(f"{number}-{key}.png", content, chart.alt), root_at)
-
-    async def _file(self, key: str, file: NoteFile, root_at: Place) -> None:
-        row = self._rows.get(key)
-        if row is not None and row.ts is not None:
-            return
-        if row is not None and (ts := await self._find(row, root_at.ts, file=file.name)):
-            await self._record(key, Place(root_at.channel, ts), "")
-            return
-        await self._try(key, root_at.channel)
-        try:
-            ts = await self._t.calls.upload(root_at.channel, root_at.ts, file)
-        except (BadContent, Refused) as refusal:
-            log.error("the file %s of #%s is not taken: %s", file.name, self._view.deployment.number, refusal)
-            ts = _NO_FILE
-        except CallFailed as failure:
-            self._failed(key, failure)
-            raise
-        await self._record(key, Place(root_at.channel, ts), "")
 
     async def _channel(self, channel: str) -> str:
         try:
@@ -359,58 +329,6 @@ class _Telling:
             log.warning("the channel %s cannot be looked up, its name is used as it is: %s", channel, refusal)
             return channel
 
-    async def _find(self, row: PostedMessage, thread: str | None, *, file: str | None = None) -> str | None:
-        """Where a message is whose post got no answer; None when it is certainly not there."""
-        slot = self._slot
-        if row.key in slot.absent:
-            return None
-        tried = row.tried_at.timestamp()
-        lost = slot.lost.get(row.key, tried)
-        where = Whereabouts(channel=row.channel, thread=thread, since=tried - self._t.look_back, lost=lost)
-        try:
-            if file is not None:
-                found = await self._t.calls.find_file(where, file)
-            else:
-                found = await self._t.calls.find(where, row.deployment, row.key)
-        except Gone as gone:
-            if gone.error == "thread_not_found":
-                raise
-            found = None
-        except Refused as refusal:
-            log.warning(
-                "%s of #%s may be posted twice, it cannot be looked for: %s",
-                row.key, self._view.deployment.number, refusal,
-            )  # fmt: skip
-            found = None
-        if found is None:
-            slot.absent.add(row.key)
-        return found
-
-    async def _try(self, key: str, channel: str) -> None:
-        """Put on record that a message is going to be posted, which from here on it may have been."""
-        at = self._t.clock()
-        await self._t.messages.trying(self._slot.id, key, channel=channel, at=at)
-        if not self._t.holds():
-            self._slot.absent.add(key)
-            raise NotHolder
-        self._slot.absent.discard(key)
-        self._slot.lost[key] = at.timestamp()
-
-    def _failed(self, key: str, failure: CallFailed) -> None:
-        if isinstance(failure, Lost):
-            self._slot.lost[key] = self._t.clock().timestamp()
-        else:
-            self._slot.absent.add(key)
-
     def _showed(self, showing: tuple[Phase, bool]) -> None:
         self._slot.shown = showing
         self._slot.shown_at = self._t.now()
-
-    async def _record(self, key: str, place: Place, digest: str) -> None:
-        await self._t.messages.posted(self._slot.id, key, channel=place.channel, ts=place.ts, digest=digest)
-        tried = self._rows[key].tried_at if key in self._rows else self._t.clock()
-        self._rows[key] = PostedMessage(
-            deployment=self._slot.id, key=key, channel=place.channel, ts=place.ts, digest=digest, tried_at=tried
-        )
-        self._slot.absent.discard(key)
-        self._slot.lost.pop(key, None)

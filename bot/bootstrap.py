@@ -11,7 +11,7 @@ import contextlib
 import logging
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.catalog.load import parse
 from bot.catalog.options import Providers as ProviderModels
@@ -38,8 +38,19 @@ log = logging.getLogger(__name__)
 
 
 def provider_models() -> ProviderModels:
-    """Schemas of the options of every provider that is installed."""
-    return ProviderModels(targets=registry.TARGETS.models(), images=registry.IMAGES.models())
+    """What there is to be configured: the options of every provider that is installed, and what it can do."""
+    known: dict[str, registry.Registry[Any]] = {
+        "target": registry.TARGETS,
+        "images": registry.IMAGES,
+        "metrics": registry.METRICS,
+    }
+    return ProviderModels(
+        targets=registry.TARGETS.models(),
+        images=registry.IMAGES.models(),
+        metrics=registry.METRICS.models(),
+        powers=registry.TARGETS.powers(),
+        check=lambda noun, name: known[noun].check(name),
+    )
 
 
 @dataclass(kw_only=True)

@@ -38,9 +38,36 @@ environments:
     protected: true
     approval: { quorum: 1, group: "@release-managers", expires: 30m }
 
+metrics:
+  proxy: { type: local, root: platform }     # what the platform's own proxies count
+
+checks:
+  errors:                                    # the share of requests that go wrong
+    source: proxy
+    query: error_share
+    kind: share
+    limit: 2%
+    against_stable: { ratio: 1.5, tolerance: 1% }
+    min_samples: 20
+    interval: 2s
+    window: 6s
+    failures: 2
+    of: 3
+
+strategies:
+  canary:
+    canary:
+      steps:
+        - { weight: 20, bake: 10s, approval: true }
+        - { weight: 50, bake: 10s, approval: true }
+      timeout: 10m
+      on_timeout: abort
+
 defaults:
   health: { path: /health, interval: 0.3, timeout: 2s, passes: 2, deadline: 15s }
   deadline: 60s
+  checks: [errors]
+  countdown: 20s
 
 services:
 """
@@ -55,11 +82,11 @@ roles:
   deployer:
     members: ["@deployers"]
     allow:
-      - { actions: [deploy, rollback, abort, resolve, lock, unlock, schedule], services: "*", environments: "*" }
+      - { actions: [deploy, rollback, abort, resolve, promote, lock, unlock, schedule], services: "*", environments: "*" }
   release-manager:
     members: ["@release-managers"]
     allow:
-      - actions: [deploy, rollback, abort, resolve, lock, unlock, schedule, approve, run_next]
+      - actions: [deploy, rollback, abort, resolve, promote, lock, unlock, schedule, approve, run_next]
         services: "*"
         environments: "*"
       - { actions: [configure, override_freeze, break_glass], services: "*", environments: "*" }

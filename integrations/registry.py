@@ -52,6 +52,8 @@ class Entry:
     """The modules that those packages bring, by their first names; only looked for, never imported."""
     powers: frozenset[Power] = frozenset()
     """What a target can do beyond the plain replacement of a release."""
+    queries: tuple[str, ...] = ()
+    """All that a metric source can be asked, where that is a few words; empty: it has a language of its own."""
 
 
 class Registry(Generic[T]):
@@ -88,6 +90,14 @@ class Registry(Generic[T]):
     def power_of(self, name: str) -> frozenset[Power]:
         """What a provider can do; raises `ConfigurationError` when there is no such provider."""
         return frozenset(self._entry(name).powers)
+
+    def queries(self) -> Mapping[str, tuple[str, ...]]:
+        """What providers can be asked; nothing for those that have a language of their own."""
+        return _Queries(self)
+
+    def queries_of(self, name: str) -> tuple[str, ...]:
+        """What a provider can be asked; raises `ConfigurationError` when there is no such provider."""
+        return self._entry(name).queries
 
     def check(self, name: str) -> None:
         """Raise `ConfigurationError` when there is no such provider, or when packages that it needs are missing."""
@@ -203,6 +213,15 @@ class _Powers(_Named["frozenset[Power]"]):
         return self._registry.power_of(name)
 
 
+class _Queries(_Named["tuple[str, ...]"]):
+    """What they can be asked."""
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        if name not in self:
+            raise KeyError(name)
+        return self._registry.queries_of(name)
+
+
 def _fix(entry: Entry) -> str:
     return f"install what it needs: pip install '{_DISTRIBUTION}[{entry.extra}]'" if entry.extra else "reinstall it"
 
@@ -244,7 +263,9 @@ METRICS: Registry[MetricSource] = Registry(
                 factory="integrations.http_probe.source:build",
             ),
             "local": Entry(
-                options="integrations.local:LocalMetricsOptions", factory="integrations.local:build_metrics"
+                options="integrations.local:LocalMetricsOptions",
+                factory="integrations.local:build_metrics",
+                queries=("error_share", "latency", "p95", "requests"),
             ),
             "newrelic": Entry(
                 options="integrations.newrelic.options:NewRelicOptions",

@@ -96,7 +96,7 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
         problems += explained(error, CatalogFile, root, source)
     problems += crosschecked(root, source)
     problems += possible(root, source)
-    problems += referenced(root, source)
+    problems += referenced(root, source, providers.queries)
     parts = _Parts()
     if file is not None:
         places = Places(file, root, source)

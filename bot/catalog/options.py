@@ -42,6 +42,8 @@ class Providers:
     metrics: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     powers: Mapping[str, Collection[Power]] = field(default_factory=dict)
     """What targets can do beyond the plain replacement of a release; those that are missing here can nothing."""
+    queries: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """What metric sources can be asked, where that is a few words; nothing for those that have a language."""
     check: Callable[[str, str], None] | None = None
     """Called with the noun (``target``, ``images``, ``metrics``) and the type that the file names: raises
     `ConfigurationError` when packages that it needs are not installed."""

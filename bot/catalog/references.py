@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.catalog.checks import block, named, unknown
-from bot.catalog.problems import BadValue, quoted
+from bot.catalog.problems import BadValue, nearest, quoted
 from bot.catalog.quantities import length
 from bot.catalog.values import VERBS
+from bot.domain.errors import ConfigurationError
 from bot.domain.grammar.options import EVERYTHING_WORDS, OPTIONS
 from bot.domain.grammar.verbs import OTHER_WORDS
 from bot.domain.grammar.versions import NEVER_VERSIONS
 from bot.domain.strategy.kinds import StrategyKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from bot.catalog.document import Node, Source
     from bot.catalog.problems import Problem
@@ -26,10 +27,11 @@ BUILT_IN = (StrategyKind.ROLLING.value, StrategyKind.RECREATE.value)
 _WORDS = VERBS | set(OTHER_WORDS) | set(OPTIONS) | EVERYTHING_WORDS | NEVER_VERSIONS
 
 
-def referenced(root: Node, source: Source) -> Iterator[Problem]:
+def referenced(root: Node, source: Source, queries: Mapping[str, Collection[str]]) -> Iterator[Problem]:
     """The problems of names in a document whose defaults are merged already.
 
-    Looks only at what has the right shape, like `checks`.
+    ``queries`` are the words that types of metric sources know, if words are all that they know. Looks only at what has
+    the right shape, like `checks`.
     """
     metrics, checks, strategies = (block(root, key) for key in ("metrics", "checks", "strategies"))
     yield from named(metrics, "metric source", source)
@@ -38,6 +40,7 @@ def referenced(root: Node, source: Source) -> Iterator[Problem]:
     yield from _like_words(strategies, source)
     for check in checks.values():
         yield from _known(check.get("source"), "metric source", metrics, source)
+        yield from _asked(check, metrics, queries, source)
     can_be = {**dict.fromkeys(BUILT_IN), **strategies}
     for place in block(root, "environments").values():
         yield from _known(place.get("strategy"), "strategy", can_be, source)
@@ -63,6 +66,25 @@ def _like_words(strategies: dict[str, Node], source: Source) -> Iterator[Problem
 def _known(node: Node | None, noun: str, names: Mapping[str, object], source: Source) -> Iterator[Problem]:
     if node is not None and isinstance(node.value, str) and node.value not in names:
         yield unknown(node, node.value, noun, tuple(names), source)
+
+
+def _asked(
+    check: Node, metrics: dict[str, Node], queries: Mapping[str, Collection[str]], source: Source
+) -> Iterator[Problem]:
+    """A query that its source cannot answer, as far as that can be told without asking it."""
+    where, query = check.get("source"), check.get("query")
+    name = where.value if where is not None and isinstance(where.value, str) else ""
+    kind = metrics[name].get("type") if name in metrics else None
+    if kind is None or query is None or not isinstance(kind.value, str) or not isinstance(query.value, str):
+        return
+    try:
+        words = tuple(queries.get(kind.value, ()))
+    except ConfigurationError:
+        return  # such a type is told where it is named
+    if words and query.value not in words:
+        guess = nearest(query.value, words)
+        message = f"{name} cannot answer {quoted(query.value)}"
+        yield source.problem(query.at, query.path, message, allowed=words, nearest=guess)
 
 
 def _watched(service: Node, checks: dict[str, Node], source: Source) -> Iterator[Problem]:

@@ -403,7 +403,10 @@ CASES: list[tuple[str, str, str, str]] = [
         "empty query",
         "query: error_share",
         'query: " "',
-        "c.yaml:15:12: checks.errors.query: must be a question in the source's own language, not ' '.",
+        (
+            "c.yaml:15:12: checks.errors.query: must be a question in the source's own language, not ' '.\n"
+            "c.yaml:15:12: checks.errors.query: proxy cannot answer ' '. Allowed: error_share, requests."
+        ),
     ),
     (
         "weights that do not rise",
@@ -548,10 +551,19 @@ CASES: list[tuple[str, str, str, str]] = [
         ("c.yaml:41:5: strategies.switch.steps: unknown key 'steps'. Allowed: blue_green, canary, recreate, rolling."),
     ),
     (
-        "query too long",
+        "query that its source does not know",
         "query: error_share",
+        "query: eror_share",
+        (
+            "c.yaml:15:12: checks.errors.query: proxy cannot answer 'eror_share'. Did you mean "
+            "'error_share'? Allowed: error_share, requests."
+        ),
+    ),
+    (
+        "query too long",
+        'query: "avg:latency{service:{service}}"',
         'query: "' + 4001 * "x" + '"',
-        "c.yaml:15:12: checks.errors.query: must have at most 4000 characters, not 4001.",
+        "c.yaml:26:12: checks.latency.query: must have at most 4000 characters, not 4001.",
     ),
     (
         "bake left empty",
@@ -671,6 +683,7 @@ LOADER_ONLY = {
     "step that is none",
     "approval after all",
     "bake too long",
+    "query that its source does not know",
     "bake of its own without checks",
     "bake of all without any checks",
     "countdown too long",

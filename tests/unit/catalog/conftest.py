@@ -241,4 +241,5 @@ def providers() -> Providers:
         images={"local": Folder},
         metrics={"local": Counters, "board": Board},
         powers={"local": frozenset(Power), "cluster": frozenset()},
+        queries={"local": ("error_share", "requests")},
     )

@@ -19,6 +19,7 @@ from bot.domain.ids import EnvironmentName, ServiceName
 from bot.domain.strategy.powers import Power
 from bot.ports import target
 from integrations import registry
+from integrations.local.metrics import QUERIES
 from integrations.registry import IMAGES, METRICS, TARGETS, Entry, Registry
 
 PLUGIN = """
@@ -159,6 +160,15 @@ def test_the_powers_of_a_target_are_those_that_it_has(tmp_path: Path) -> None:
             methods = [method for method in vars(getattr(target, power.protocol)) if not method.startswith("_")]
             assert methods
             assert all(callable(getattr(built, method, None)) for method in methods) == (power in powers[name]), power
+
+
+def test_the_queries_of_a_source_are_those_that_it_answers() -> None:
+    queries = METRICS.queries()
+    assert set(queries) == set(METRICS.names())
+    assert set(queries["local"]) == set(QUERIES)
+    assert {name for name in queries if queries[name]} == {"local"}  # the others have a language
+    with pytest.raises(KeyError):
+        queries["nomad"]
 
 
 def test_options_are_checked_again_when_built() -> None:

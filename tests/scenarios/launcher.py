@@ -4,9 +4,10 @@ From outside it wraps everything through which a deployment leaves a trace: dura
 transactions, calls to the local platform's agent, calls to Slack. Each is a *point*, a name with a count. It never
 changes what is done, only when the process ends.
 
-``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back", "at": "name#count"}``, read anew whenever a
-request comes in. From then on points are counted from one and written to ``points.log``; at the named one the process
-gets SIGKILL.
+``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back" | "break_glass", "at": "name#count"}``, read
+anew whenever a request comes in. From then on points are counted from one and written to ``points.log``; at the named one the process
+gets SIGKILL. With ``"pause": true`` the first permit that is taken after that is not used before there is a file
+``go``; until then there is a file ``paused``.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ SENT = 0.1
 _seen: Counter[str] = Counter()
 _armed = False
 _at = ""
+_pause = False
 
 
 def arm(request: str) -> None:
     """Count from here if this is the request that was meant."""
-    global _armed, _at
+    global _armed, _at, _pause
     plan = json.loads((FOLDER / "crash.json").read_text())
     _seen.clear()
     _armed, _at = plan["arm"] == request, plan["at"]
+    _pause = _armed and plan.get("pause", False)
 
 
 def point(name: str) -> None:
@@ -54,15 +57,22 @@ def instrument() -> None:
     _requests()
     _workflows()
     _transactions()
+    _permits()
     _mutations()
     _messages()
 
 
 def _requests() -> None:
+    from bot.engine.overriding import Overriding
     from bot.engine.requests import Requests
 
-    for name, door in (("deploy", "deploy_all"), ("roll_back", "roll_back")):  # the command's own way in
-        accept = getattr(Requests, door)
+    ways_in: tuple[tuple[str, type, str], ...] = (  # the command's own, and the button's
+        ("deploy", Requests, "deploy_all"),
+        ("roll_back", Requests, "roll_back"),
+        ("break_glass", Overriding, "break_glass"),
+    )
+    for name, owner, door in ways_in:
+        accept = getattr(owner, door)
 
         async def accepting(self: Any, *args: Any, _name: str = name, _accept: Any = accept, **kwargs: Any) -> Any:
             arm(_name)
@@ -71,7 +81,7 @@ def _requests() -> None:
             point("request:accepted")
             return result
 
-        setattr(Requests, door, functools.wraps(accept)(accepting))
+        setattr(owner, door, functools.wraps(accept)(accepting))
 
 
 def _workflows() -> None:
@@ -113,7 +123,7 @@ def _transactions() -> None:
 
     async def writing(self: Any, work: Any, **kwargs: Any) -> Any:
         name = ".".join(work.__qualname__.split(".")[:2])
-        if name.startswith("StoredLeases"):  # a heartbeat, no part of the story
+        if name.startswith("StoredLeases"):  # a heartbeat, no part of the story; or a permit, which is told below
             return await write(self, work, **kwargs)
 
         async def inside(connection: Any) -> Any:
@@ -126,6 +136,39 @@ def _transactions() -> None:
         return result
 
     Database.write = writing  # type: ignore[method-assign]  # a wrapper is all that this file is
+
+
+def _permits() -> None:
+    from bot.store.leases import StoredLeases
+
+    for name, what in (("hold", "take"), ("release", "give back")):
+        method = getattr(StoredLeases, name)
+
+        async def leasing(
+            self: Any, lease: str, *args: Any, _method: Any = method, _what: str = what, **kwargs: Any
+        ) -> Any:
+            ours = lease.startswith("write:")
+            if ours:
+                point(f"permit {_what}:not done")
+            result = await _method(self, lease, *args, **kwargs)
+            if ours:
+                point(f"permit {_what}:done")
+                if _what == "take":
+                    await _wait_with_it()
+            return result
+
+        setattr(StoredLeases, name, leasing)
+
+
+async def _wait_with_it() -> None:
+    global _pause
+    if not _pause:
+        return
+    _pause = False
+    (FOLDER / "paused").touch()
+    while not (FOLDER / "go").exists():
+        await asyncio.sleep(0.01)
+    (FOLDER / "paused").unlink()
 
 
 def _mutations() -> None:

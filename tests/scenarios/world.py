@@ -11,11 +11,13 @@ import os
 import shutil
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
+from sqlalchemy import text as sql
 
 from bot.bootstrap import Samples
 from bot.domain.errors import StoreError
@@ -24,6 +26,7 @@ from bot.sandbox.process import BotProcess
 from bot.sandbox.samples import write_artifacts
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.workspace import Workspace
+from bot.store.audit import StoredAudit
 from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database
 from bot.store.releases import StoredReleases
@@ -32,6 +35,9 @@ from integrations.local import LocalPlatform
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.domain.audit import AuditVerdict
     from bot.domain.deployment import Deployment
     from bot.domain.history import Event, Placement
     from bot.sandbox.model import Button, Message, Receipt
@@ -59,7 +65,7 @@ roles:
   deployer:
     members: ["@deployers", "@release-managers"]
     allow:
-      - {{ actions: [deploy, rollback, abort, resolve], services: "*", environments: "*" }}
+      - {{ actions: [{actions}], services: "*", environments: "*" }}
 """
 _SERVICE = """\
   {service}:
@@ -71,15 +77,21 @@ _SERVICE = """\
 def catalog(
     *,
     services: Iterable[str] = ("checkout",),
-    environments: Iterable[str] = ("staging",),
+    environments: Iterable[str] | Mapping[str, str] = ("staging",),
+    actions: str = "deploy, rollback, abort, resolve",
     passes: int = 2,
     interval: float = 0.1,
     instances: int = 2,
     patience: int = 15,
 ) -> str:
-    """A catalog of sample services in which waiting costs little; ``patience`` seconds are given to a new instance."""
+    """A catalog of sample services in which waiting costs little; ``patience`` seconds are given to a new instance.
+
+    Environments may come with what they ask for, and everybody may do the ``actions``.
+    """
+    places = environments if isinstance(environments, Mapping) else dict.fromkeys(environments, "{}")
     return _CATALOG.format(
-        environments="\n".join(f"  {name}: {{}}" for name in environments),
+        environments="\n".join(f"  {name}: {asks}" for name, asks in places.items()),
+        actions=actions,
         services="".join(_SERVICE.format(service=name, instances=instances, patience=patience) for name in services),
         passes=passes,
         interval=interval,
@@ -262,9 +274,12 @@ class World:
         assert len(self.roots(deployment_id)) == 1
 
     def told_twice(self) -> list[str]:
-        """What was posted more often than once, about any deployment."""
+        """What was posted more often than once in any one channel, about a deployment or as a notice."""
         counted = Counter(
-            f"{about['deployment_id']} {about['key']}" for message in self.messages() if (about := _about(message))
+            f"{channel.name}: {about.get('deployment_id', 'notice')} {about['key']}"
+            for channel in self.server.workspace.channels.values()
+            for message in channel.messages.values()
+            if "key" in (about := _about(message))
         )
         return [what for what, times in counted.items() if times > 1]
 
@@ -333,6 +348,18 @@ class World:
         """The end of the bots' log."""
         log = self.folder / "bot.log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-25:]) if log.exists() else ""
+
+    async def audit(self) -> AuditVerdict:
+        """What looking at every row of the audit comes to."""
+        return await StoredAudit(await self._open()).verify()
+
+    async def rows(self, query: str, **values: object) -> Sequence[Any]:
+        """What a query of our own finds in the bot's database."""
+
+        async def look(connection: AsyncConnection) -> Sequence[Any]:
+            return (await connection.execute(sql(query), values)).all()
+
+        return await (await self._open()).read(look)
 
     # What the platform did.
 

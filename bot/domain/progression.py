@@ -5,7 +5,7 @@ A value that `bot.domain.strategy` and `bot.domain.analysis` change; nothing is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.analysis.watch import Watch
@@ -14,12 +14,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from bot.domain.actor import Actor
     from bot.domain.analysis.check import Check
     from bot.domain.analysis.judgement import Judgement
     from bot.domain.analysis.watch import Look
     from bot.domain.metric import Reading
     from bot.domain.strategy.moves import AskApproval
-    from bot.domain.strategy.position import Position
+    from bot.domain.strategy.position import Position, Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A weight that the rollout has come to, and how it left it again."""
+
+    step: int
+    """Counted from 0."""
+    weight: int
+    """Per cent."""
+    at: datetime
+    left: datetime | None = None
+    """When it went on; None while it is there."""
+    judgements: tuple[Judgement, ...] = ()
+    """What each check came to there, when it left."""
+    waived: tuple[Waiver, ...] = ()
+    """What did not pass then and was taken upon themselves by people."""
+    asked: bool = False
+    """Whether people were asked there, when it left."""
+    by: Actor | None = None
+    """Who had let it go on by then; None for the strategy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +67,30 @@ class Progression:
     """What people are asked just now."""
     why: str = ""
     """What it waits for, one sentence; empty while something is being changed."""
+    steps: tuple[Reached, ...] = ()
+    """Every weight that it has come to so far, the oldest first."""
+
+    def moved(self, position: Position, at: datetime) -> Progression:
+        """At another position; a weight that was left for it, and the one that was come to, are on record."""
+        was, steps = self.position, self.steps
+        same = (position.step, position.weight, position.since) == (was.step, was.weight, was.since)
+        if steps and steps[-1].left is None and (not same or position.promoted):
+            steps = (*steps[:-1], self._left(steps[-1], at))
+        if not same and position.begun and not position.promoted and position.abort is None:
+            steps = (*steps, Reached(step=position.step, weight=position.weight, at=position.since))
+        return replace(self, position=position, steps=steps)
+
+    def _left(self, step: Reached, at: datetime) -> Reached:
+        position = self.position
+        found = (one.last for one in self.looks)
+        return replace(
+            step,
+            left=at,
+            judgements=tuple(one for one in found if one is not None and one.at >= step.at),
+            waived=position.waived,
+            asked=position.asked is not None,
+            by=position.approved_by if position.approved > step.weight or step.weight == 100 else None,
+        )
 
     def watches(self, checks: Sequence[Check]) -> tuple[Watch, ...]:
         """The checks with what has been seen of each so far."""

@@ -108,6 +108,10 @@ class DeploymentView:
     """What is watched while it is rolled out and afterwards."""
     readings: Mapping[str, Mapping[Track, Sequence[Point]]] = field(default_factory=dict)
     """By check and track: what was read of it so far; only for a rollout whose checks are looked at."""
+    reminded: bool = False
+    """People have left the question of the rollout unanswered for so long that they are reminded of it."""
+    escalated: bool = False
+    """They were reminded, and others are asked as well."""
     bakes_until: datetime | None = None
     """Until when it is watched after its success; None when it is not, or not any more."""
     current: bool = False

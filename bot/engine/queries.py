@@ -87,6 +87,7 @@ class Queries:
         strategy, service = await self._strategy(deployment)
         steps = steps_of(strategy) if strategy else ()
         watched = deployment.progression is not None
+        question = deployment.progression.question if deployment.progression else None
         succeeded = deployment.reached(Phase.SUCCEEDED)
         bakes = service is not None and service.bake > 0 and bool(service.checks) and not deployment.is_rollback
         held = deployment.phase is Phase.HELD and deployment.hold is not None and deployment.hold.gate == "lock"
@@ -103,6 +104,8 @@ class Queries:
             steps=steps if steps and steps[0].how is How.WEIGHT else (),
             checks=service.checks if service else (),
             readings=await self.readings.of(deployment.id) if watched else {},
+            reminded=question is not None and self.ledger.now() >= question.nags_at,
+            escalated=question is not None and self.ledger.now() >= question.escalates_at,
             bakes_until=(
                 succeeded.at + timedelta(seconds=service.bake)
                 if service and bakes and succeeded and deployment.phase is Phase.SUCCEEDED and current

@@ -113,7 +113,7 @@ class Steering:
             if progression is None or _is_there(progression, move):
                 raise _MovedError
             position = after(progression.position, move, now)
-            there = replace(progression, position=position, question=None, why="")
+            there = replace(progression.moved(position, now), question=None, why="")
             return replace(found.touch(), version=found.version + 1, progression=there)
 
         words = "promoted" if isinstance(move, Promote) else f"{ordered['percent']} %"
@@ -187,8 +187,7 @@ class Steering:
         """Write down what was seen and decided, unless somebody has changed it meanwhile; raises `_MovedError` then."""
         is_question = isinstance(move, AskApproval)
         kept = replace(
-            was,
-            position=decision.position,
+            was.moved(decision.position, self.ledger.now()),
             looks=looks_of(watches),
             question=move if isinstance(move, AskApproval) else None,
             why=move.why if isinstance(move, Wait | AskApproval) else "",

@@ -12,7 +12,7 @@ from bot.domain.analysis.countdown import Countdown, CountdownState
 from bot.domain.analysis.judgement import Judgement, Verdict
 from bot.domain.analysis.watch import Look
 from bot.domain.metric import Reading
-from bot.domain.progression import Looks, Progression
+from bot.domain.progression import Looks, Progression, Reached
 from bot.domain.strategy.kinds import OnTimeout
 from bot.domain.strategy.moves import Abort, AskApproval, Cause
 from bot.domain.strategy.position import Held, Position, Waiver
@@ -32,6 +32,7 @@ def progression_out(progression: Progression) -> Json:
         "before": {check: _reading_out(reading) for check, reading in progression.before.items()},
         "question": maybe(progression.question, _question_out),
         "why": progression.why,
+        "steps": [_reached_out(one) for one in progression.steps],
     }
 
 
@@ -43,6 +44,7 @@ def progression_in(value: Mapping[str, Any]) -> Progression:
         before={check: _reading_in(reading) for check, reading in value.get("before", {}).items()},
         question=maybe(value.get("question"), _question_in),
         why=value.get("why", ""),
+        steps=tuple(_reached_in(one) for one in value.get("steps", ())),
     )
 
 
@@ -146,6 +148,32 @@ def _abort_in(value: Mapping[str, Any]) -> Abort:
         why=value.get("why", ""),
         by=maybe(value.get("by"), actor_in),
         begun=value.get("begun", True),
+    )
+
+
+def _reached_out(reached: Reached) -> Json:
+    return {
+        "step": reached.step,
+        "weight": reached.weight,
+        "at": instant_out(reached.at),
+        "left": maybe(reached.left, instant_out),
+        "judgements": [_judgement_out(one) for one in reached.judgements],
+        "waived": [_waiver_out(one) for one in reached.waived],
+        "asked": reached.asked,
+        "by": maybe(reached.by, actor_out),
+    }
+
+
+def _reached_in(value: Mapping[str, Any]) -> Reached:
+    return Reached(
+        step=value["step"],
+        weight=value["weight"],
+        at=instant_in(value["at"]),
+        left=maybe(value.get("left"), instant_in),
+        judgements=tuple(_judgement_in(one) for one in value.get("judgements", ())),
+        waived=tuple(_waiver_in(one) for one in value.get("waived", ())),
+        asked=value.get("asked", False),
+        by=maybe(value.get("by"), actor_in),
     )
 
 

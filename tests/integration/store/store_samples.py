@@ -24,7 +24,7 @@ from bot.domain.ids import (
 )
 from bot.domain.lifecycle import Phase
 from bot.domain.metric import Reading
-from bot.domain.progression import Looks, Progression
+from bot.domain.progression import Looks, Progression, Reached
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle, Plan, Progress, Running
 from bot.domain.strategy.kinds import OnTimeout
@@ -145,6 +145,7 @@ verdicts = st.sampled_from(Verdict)
 weights = st.integers(0, 100)
 # Infinite too, as a division that went wrong; what is no number at all has a test of its own.
 numbers = st.none() | st.floats(allow_nan=False)
+waivers = st.builds(Waiver, check=anything, verdict=verdicts, to=weights, by=actors, reason=anything)
 positions = st.builds(
     Position,
     step=st.integers(-1, 9),
@@ -156,9 +157,7 @@ positions = st.builds(
     held=st.none() | st.builds(Held, at=instants, by=st.none() | actors, why=anything),
     hurry=st.booleans(),
     leap=st.booleans(),
-    waived=st.lists(
-        st.builds(Waiver, check=anything, verdict=verdicts, to=weights, by=actors, reason=anything), max_size=2
-    ).map(tuple),
+    waived=st.lists(waivers, max_size=2).map(tuple),
     abort=st.none()
     | st.builds(Abort, cause=st.sampled_from(Cause), why=anything, by=st.none() | actors, begun=st.booleans()),
     promoted=st.booleans(),
@@ -184,6 +183,17 @@ looks_at_checks = st.builds(
     tripped=st.none() | instants,
     why=anything,
 )
+weights_reached = st.builds(
+    Reached,
+    step=st.integers(0, 9),
+    weight=weights,
+    at=instants,
+    left=st.none() | instants,
+    judgements=st.lists(judgements, max_size=2).map(tuple),
+    waived=st.lists(waivers, max_size=2).map(tuple),
+    asked=st.booleans(),
+    by=st.none() | actors,
+)
 readings = st.builds(Reading, value=numbers, at=instants, samples=numbers, why=anything)
 questions = st.builds(
     AskApproval,
@@ -205,6 +215,7 @@ progressions = st.builds(
     before=st.dictionaries(anything, readings, max_size=2),
     question=st.none() | questions,
     why=anything,
+    steps=st.lists(weights_reached, max_size=2).map(tuple),
 )
 countdowns = st.builds(
     Countdown,

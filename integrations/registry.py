@@ -284,14 +284,6 @@ METRICS: Registry[MetricSource] = Registry(
 )
 
 
-def check_installed(noun: str, kind: str) -> None:
-    """Raise `ConfigurationError` when the provider of that kind lacks packages; ``noun``: target, images or metrics."""
-    registries: tuple[Registry[Any], ...] = (TARGETS, IMAGES, METRICS)
-    for registry in registries:
-        if registry.noun == noun:
-            registry.check(kind)
-
-
 def build_target(reference: ProviderRef, *, service: ServiceName, environment: EnvironmentName) -> Target:
     """The target of a service in an environment; raises `ConfigurationError`."""
     return TARGETS.build(reference, service=service, environment=environment)

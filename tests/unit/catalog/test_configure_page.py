@@ -12,9 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.catalog.load import parse
+from bot.catalog.rollout_schema import CheckBlock, ComparisonBlock
 from bot.catalog.values import ACTIONS, STAR_ALLOWS
 from bot.domain.policy.recurrence import read_recurrence
 from bot.domain.policy.window import Window, is_open, spans
+from bot.domain.strategy.kinds import StrategyKind
+from integrations.registry import METRICS
 
 if TYPE_CHECKING:
     from bot.catalog.load import Providers
@@ -38,7 +41,8 @@ HOUR = timedelta(hours=1)
 def catalog(part: str, providers: Providers) -> Catalog:
     """The part as the page shows it, with what every catalog needs beside it."""
     rest = "".join(text for key, text in REST.items() if not re.search(rf"^{key}:", part, re.MULTILINE))
-    return parse(rest + part, "configure.md", providers)
+    there = replace(providers, metrics=METRICS.models(), queries=METRICS.queries())
+    return parse(rest + part, "configure.md", there)
 
 
 def part_with(word: str) -> str:
@@ -65,6 +69,52 @@ def test_there_is_a_part_for_each_task() -> None:
     text = "".join(PARTS)
     for key in ("after", "approval", "quorum", "group", "fallback", "expires", "queue", "windows", "freeze_running"):
         assert f"{key}:" in text, key
+    for key in ("strategies", "metrics", "checks", "bake", "countdown", "strategy"):
+        assert f"{key}:" in text, key
+
+
+def table(head: str) -> dict[str, list[str]]:
+    """The rows of a table, by the code in their first column."""
+    rows = re.findall(r"^\|(.*)\|$", PAGE.partition(f"| {head} |")[2].partition("\n\n")[0], re.MULTILINE)
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+    return {name: row[1:] for row in cells for name in re.findall(r"`([a-z_]+)`", row[0])}
+
+
+def test_every_kind_of_strategy_is_explained() -> None:
+    assert set(table("kind")) == set(StrategyKind)
+
+
+def test_every_key_of_a_check_is_explained_with_its_default() -> None:
+    explained = table("key")
+    assert set(explained) == {*CheckBlock.model_fields, *ComparisonBlock.model_fields}
+    told = {
+        name: CheckBlock.model_fields[name].default for name in ("min_samples", "required", "needs_traffic", "good")
+    }
+    assert {name: explained[name][-1].strip("`") for name in told} == {
+        "min_samples": f"{told['min_samples']:g}",
+        "required": str(told["required"]).lower(),
+        "needs_traffic": str(told["needs_traffic"]).lower(),
+        "good": told["good"],
+    }
+    for names, shown in (
+        (("interval", "window"), "{:g}s, {:g}s"),
+        (("failures", "of"), "{}, {}"),
+    ):
+        assert explained[names[0]][-1] == shown.format(*(CheckBlock.model_fields[name].default for name in names))
+    assert explained["ratio"][-1] == "{:g}, {:g}".format(
+        *(ComparisonBlock.model_fields[name].default for name in ("ratio", "tolerance"))
+    )
+
+
+def test_the_rollout_of_the_page_is_what_it_says(providers: Providers) -> None:
+    stepped = catalog(part_with("on_timeout"), providers)
+    staging, production = (stepped.environment(name).name for name in ("staging", "production"))
+    [service] = stepped.services
+    assert stepped.strategy("", service, staging).kind is StrategyKind.ROLLING
+    assert stepped.strategy("", service, production).kind is StrategyKind.CANARY
+    watched = catalog(part_with("error_share"), providers).services[service]
+    assert [(check.name, check.limit) for check in watched.checks] == [("errors", 0.02), ("latency", 250.0)]
+    assert (watched.bake, watched.countdown) == (300.0, 60.0)
 
 
 def test_every_action_is_explained_and_the_star_left_out_three() -> None:

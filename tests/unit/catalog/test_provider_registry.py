@@ -131,13 +131,13 @@ def test_what_needs_packages_says_in_which_extra_they_are(registry_: Registry[An
     for name, entry in registry_._builtin.items():
         assert (entry.extra is not None) == bool(entry.needs), name
         assert entry.extra is None or entry.extra in project["optional-dependencies"], name
-        registry.check_installed(registry_.noun, name)  # whoever tests has them all
+        registry_.check(name)  # whoever tests has them all
 
 
 def test_looking_for_packages_imports_none() -> None:
     code = (
         "import sys, integrations.registry as r\n"
-        "for name in r.METRICS.names(): r.check_installed('metrics', name)\n"
+        "for name in r.METRICS.names(): r.METRICS.check(name)\n"
         "r.TARGETS.powers()['local']\n"
         "print(*sorted(sys.modules))"
     )

@@ -165,15 +165,18 @@ class AgentClient:
                         allow_redirects=False,
                     ) as answer,
                 ):
-                    content = await answer.json(content_type=None)
+                    text = await answer.read()
                     status = answer.status
             except TimeoutError:
-                raise ProviderTimeout(
-                    f"The agent of {self._root.path} did not answer within {timeout:g} s.", provider=PROVIDER
-                ) from None
-            except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
+                # What the client raises knows the request, and with it the token: it must not be the cause of ours.
+                break
+            except (aiohttp.ClientError, OSError, ValueError) as error:
                 # It ended, perhaps in the middle of the call; a new one takes over and nothing is applied twice.
                 trouble = f"the connection broke ({type(error).__name__})"
+                continue
+            content = _content(text)
+            if status < 300 and content is None:
+                trouble = "it does not answer in JSON"
                 continue
             if status < 300:
                 return content
@@ -181,9 +184,19 @@ class AgentClient:
             if status < 500 or error_code == "damaged":
                 raise _translated(error_code, message, mutation=method == "POST")
             trouble = message
-        raise ProviderUnavailable(
-            f"The agent of {self._root.path} cannot be used: {trouble.rstrip('.')}.", provider=PROVIDER
-        )
+        else:
+            raise ProviderUnavailable(
+                f"The agent of {self._root.path} cannot be used: {trouble.rstrip('.')}.", provider=PROVIDER
+            )
+        raise ProviderTimeout(f"The agent of {self._root.path} did not answer within {timeout:g} s.", provider=PROVIDER)
+
+
+def _content(text: bytes) -> object:
+    """The JSON of an answer; None when it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _error_of(content: object, status: int) -> tuple[str, str]:

@@ -229,6 +229,8 @@ async def go_quiet(world: World) -> None:
         if not left:
             break
         await _calm(world)
+        await world.jump(timedelta(hours=1))
+        await _calm(world)
     else:
         world.fail(f"#{left[0].number} does not come to an end when a person decides: it is {left[0].phase.words}")
     await _sound(world)

@@ -1,9 +1,9 @@
 """A check over time: how many failing looks trip it, and how many good ones let it go again.
 
 Looks are counted once and only when they share no data, so neither a look that is repeated after a crash nor windows
-that overlap make two failures of one. With two of three, the defaults, errors of a hundredth a look come to about one
-alarm in three thousand looks for a share whose truth lies exactly on its limit, and to next to none for one that is
-better: that is what makes it fair to look again and again.
+that overlap make two failures of one. With two of three, the defaults, looks that err in one to three of a hundred come
+to one alarm in four thousand to three hundred looks for a share whose truth lies exactly on its limit, and to next to
+none for one that is better: that is what makes it fair to look again and again.
 """
 
 from __future__ import annotations

@@ -129,6 +129,14 @@ def test_promoted_with_skip_the_steps_are_left_out() -> None:
     assert story.go() == Promote()
 
 
+def test_skipping_leaves_out_what_was_allowed_and_no_more() -> None:
+    story = Story()
+    story.go()
+    assert story.go(PASS, story.promote(step=0, to=50, skip=True), wait=5) == SetWeight(step=1, percent=50)
+    assert isinstance(story.go(wait=59), Wait), "the next step is not hurried"
+    assert isinstance(story.go(wait=1), AskApproval)
+
+
 def test_a_late_word_changes_nothing() -> None:
     story = Story().to_the_question()
     late = story.promote(step=0, to=100)
@@ -311,6 +319,7 @@ def test_a_promotion_elsewhere_is_adopted_and_said() -> None:
     assert story.said() == []
     waits = story.go(wait=10, observed=80)
     assert story.said() == ["It was promoted outside the bot, from 20 % to 80 %, step 3 of 4; it goes on from there."]
+    assert story.position.approved == 80
     assert waits == Wait(until=story.at + timedelta(seconds=60), why="At 80 % for 1 min."), "and is verified there"
     assert story.go(wait=60, observed=80) == SetWeight(step=3, percent=100)
 

@@ -65,17 +65,18 @@ class Moment:
     """The process dies before the move is made."""
 
 
+WORDS = ["promote", "promote", "skip", "skip", "force", "force", "hold", "resume", "resume", "abort"]
 MOMENTS = st.lists(
     st.builds(
         Moment,
         later=st.sampled_from([0, 1, 30, 61, 301, 1000]),
-        verdict=st.sampled_from([Verdict.PASS, Verdict.PASS, Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]),
+        verdict=st.sampled_from([Verdict.PASS] * 7 + [Verdict.INCONCLUSIVE] * 2 + [Verdict.FAIL]),
         armed=st.booleans(),
-        observed=st.one_of(st.none(), st.none(), st.none(), st.integers(-1, 101)),
-        words=st.lists(st.sampled_from(["promote", "skip", "force", "hold", "resume", "abort"]), max_size=2).map(tuple),
+        observed=st.one_of(*[st.none()] * 6, st.integers(-1, 101)),
+        words=st.lists(st.sampled_from(WORDS), max_size=2).map(tuple),
         step=st.sampled_from([0, 0, 0, 0, -1, 1]),
         option=st.integers(0, 2),
-        lost=st.booleans(),
+        lost=st.sampled_from([False, False, True]),
     ),
     max_size=25,
 )

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 
 from bot.domain.errors import ProviderRejected
 from bot.domain.rollout import OutcomeKind
@@ -166,3 +167,36 @@ async def test_people_use_every_service(world: World) -> None:
             await asyncio.sleep(0.02)
         stop.set()
         await people
+
+
+async def test_more_people_come_where_another_version_answers() -> None:
+    """Twice a second they would need half a minute for what they now do in seconds."""
+    asked: Counter[str] = Counter()
+    serves = {"quiet": "v1", "changing": "v1"}
+
+    async def page(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        asked[name] += 1
+        return web.Response(headers={"X-Served-By": serves[name]})
+
+    app = web.Application()
+    app.router.add_get("/{name}", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    stop = asyncio.Event()
+    people = asyncio.create_task(drive({name: f"{base}/{name}" for name in serves}, rate=2, stop=stop))
+    try:
+        async with asyncio.timeout(15):
+            while min(asked["quiet"], asked["changing"]) < 2:
+                await asyncio.sleep(0.02)
+            assert asked["changing"] <= asked["quiet"] + 1
+            serves["changing"], before = "v2", asked["quiet"]
+            while asked["changing"] < 60:
+                await asyncio.sleep(0.02)
+        assert asked["quiet"] - before <= 20, "nobody has to look there"
+    finally:
+        stop.set()
+        await people
+        await runner.cleanup()

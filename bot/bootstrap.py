@@ -49,6 +49,7 @@ def provider_models() -> ProviderModels:
         images=registry.IMAGES.models(),
         metrics=registry.METRICS.models(),
         powers=registry.TARGETS.powers(),
+        queries=registry.METRICS.queries(),
         check=lambda noun, name: known[noun].check(name),
     )
 

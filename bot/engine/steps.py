@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from bot.domain.actor import BOT
+from bot.domain.audit import Deed
 from bot.domain.deployment import Resolution
-from bot.domain.errors import (
-    InvalidTransition,
-    ProviderError,
-)
+from bot.domain.errors import InvalidTransition, NothingToDo, ProviderError, SomebodyWasFaster
 from bot.domain.history import Placement, ProvenRelease
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.gates import GateResult, Verdict
@@ -141,11 +139,14 @@ class Steps:
             return found
 
         before = await self._place(deployment_id, proven=True)
+        await self._leave_lock(deployment_id)
         try:
             await self.ledger.advance(
                 deployment_id, Phase.SUCCEEDED, actor=BOT, key=f"succeeded:{attempt}", first=unless_stopped
             )
         except _StoppedError:
+            with contextlib.suppress(NothingToDo):
+                await self.locks.lift(_left(deployment_id), deed=Deed(actor=BOT, at=self.ledger.now()))
             if before := before or await self._ran_before(deployment_id):
                 await self.releases.place(before)
             return end(EndKind.STOPPED)
@@ -167,15 +168,7 @@ class Steps:
         if deployment.rollback_of:
             taken = await self.deployments.get(deployment.rollback_of)
             await self.releases.retire(deployment.service, deployment.environment, taken.release, at=deployment.since)
-            await self.locks.place(
-                after_rollback(
-                    id=f"after-{deployment_id}",
-                    scope=Scope(service=deployment.service, environment=deployment.environment),
-                    by=deployment.requester,
-                    reason=f"#{deployment.number} rolled back {taken.release.version} (#{taken.number}).",
-                    at=self.ledger.now(),
-                )
-            )
+            await self._leave_lock(deployment_id)
             await self._advance(deployment.rollback_of, Phase.ROLLED_BACK, key=f"rolled_back:{deployment_id}")
         for other in await self.deployments.history(
             deployment.service, deployment.environment, limit=_STILL_SHOWN, before=deployment.number
@@ -188,6 +181,26 @@ class Steps:
             same_place = (other.service, other.environment) == (deployment.service, deployment.environment)
             if same_place and other.phase is Phase.AWAITING_APPROVAL:
                 await self.ledger.amend(other.id, lambda found: found.touch())
+
+    async def _leave_lock(self, deployment_id: DeploymentId) -> None:
+        """After a rollback nothing goes forward until somebody has looked.
+
+        Before whoever waits behind it can begin. Where the lock of an earlier rollback is still there, it will do.
+        """
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.rollback_of is None:
+            return
+        taken = await self.deployments.get(deployment.rollback_of)
+        with contextlib.suppress(SomebodyWasFaster):
+            await self.locks.place(
+                after_rollback(
+                    id=_left(deployment_id),
+                    scope=Scope(service=deployment.service, environment=deployment.environment),
+                    by=deployment.requester,
+                    reason=f"#{deployment.number} rolled back {taken.release.version} (#{taken.number})",
+                    at=self.ledger.now(),
+                )
+            )
 
     async def _place(self, deployment_id: DeploymentId, *, proven: bool) -> Placement | None:
         """Record what runs now; what ran before, unless this is a repetition."""
@@ -322,3 +335,8 @@ class Steps:
             log.info("%s stays as it is: %s", deployment_id, refusal.message)
             return False
         return True
+
+
+def _left(rollback: DeploymentId) -> str:
+    """The id of the lock that a rollback leaves."""
+    return f"after-{rollback}"

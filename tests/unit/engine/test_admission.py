@@ -355,6 +355,24 @@ def test_a_rollback_passes_freezes_approval_and_the_queue(happens: Happens) -> N
     happens(story)
 
 
+def test_who_rolls_back_twice_leaves_one_lock_and_both_are_rolled_back(happens: Happens) -> None:
+    async def story(hands: Hands) -> None:
+        first = await hands.until(await hands.deploy("v1", "staging"), Phase.SUCCEEDED)
+        second = await hands.until(await hands.deploy("v2", "staging"), Phase.SUCCEEDED)
+        third = await hands.until(await hands.deploy("v3", "staging"), Phase.SUCCEEDED)
+        back, ada = hands.engine.requests.roll_back, hands.who("Ada")
+        to_second = await hands.until(await hands.do(back(third.id, requester=ada, origin="b1")), Phase.SUCCEEDED)
+        await hands.until(third, Phase.ROLLED_BACK)
+        # What was rolled back to is taken back too, while the lock of the first time is still there.
+        await hands.until(await hands.do(back(to_second.id, requester=ada, origin="b2")), Phase.SUCCEEDED)
+        await hands.until(to_second, Phase.ROLLED_BACK)
+        [left] = [lock for lock in await hands.engine.locking.current() if lock.automatic]
+        assert left.reason == f"#{to_second.number} rolled back v3 (#{third.number})"
+        assert [(await hands.now(one)).phase for one in (first, second)] == [Phase.SUCCEEDED] * 2
+
+    happens(story)
+
+
 def test_what_is_asked_for_is_found_by_whoever_starts_next_if_its_replica_dies_over_it(happens: Happens) -> None:
     async def story(hands: Hands) -> None:
         hands.replica.life.dies(at="before d00000001:intake is started", after=0)

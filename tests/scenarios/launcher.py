@@ -5,9 +5,9 @@ transactions, calls to the local platform's agent, calls to Slack. Each is a *po
 changes what is done, only when the process ends.
 
 ``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back" | "break_glass", "at": "name#count"}``, read
-anew whenever a request comes in. From then on points are counted from one and written to ``points.log``; at the named one
-the process gets SIGKILL. With ``"pause": true`` the first permit that is taken after that is not used before there is a
-file ``go``; until then there is a file ``paused``.
+anew whenever a request comes in. From then on points are counted from one and written to ``points.log``; at the named
+one the process gets SIGKILL. With ``"pause": true`` the first permit that is taken after that is not used before there
+is a file ``go``; until then there is a file ``paused``.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ class Reached:
     weight: int
     """Per cent."""
     at: datetime
+    elsewhere: bool = False
+    """Somebody had changed it on the target, and not the bot."""
     left: datetime | None = None
     """When it went on; None while it is there."""
     judgements: tuple[Judgement, ...] = ()
@@ -70,14 +72,15 @@ class Progression:
     steps: tuple[Reached, ...] = ()
     """Every weight that it has come to so far, the oldest first."""
 
-    def moved(self, position: Position, at: datetime) -> Progression:
+    def moved(self, position: Position, at: datetime, *, elsewhere: bool = False) -> Progression:
         """At another position; a weight that was left for it, and the one that was come to, are on record."""
         was, steps = self.position, self.steps
         same = (position.step, position.weight, position.since) == (was.step, was.weight, was.since)
         if steps and steps[-1].left is None and (not same or position.promoted):
             steps = (*steps[:-1], self._left(steps[-1], at))
         if not same and position.begun and not position.promoted and position.abort is None:
-            steps = (*steps, Reached(step=position.step, weight=position.weight, at=position.since))
+            come = Reached(step=position.step, weight=position.weight, at=position.since, elsewhere=elsewhere)
+            steps = (*steps, come)
         return replace(self, position=position, steps=steps)
 
     def _left(self, step: Reached, at: datetime) -> Reached:

@@ -187,7 +187,7 @@ class Steering:
         """Write down what was seen and decided, unless somebody has changed it meanwhile; raises `_MovedError` then."""
         is_question = isinstance(move, AskApproval)
         kept = replace(
-            was.moved(decision.position, self.ledger.now()),
+            was.moved(decision.position, self.ledger.now(), elsewhere=True),
             looks=looks_of(watches),
             question=move if isinstance(move, AskApproval) else None,
             why=move.why if isinstance(move, Wait | AskApproval) else "",

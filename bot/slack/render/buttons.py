@@ -12,7 +12,7 @@ from bot.domain.policy.approval import TallyState
 from bot.domain.view import DeploymentView
 from bot.slack.names import SUBJECT_DIGITS, ActionId, ButtonValue
 from bot.slack.render import blocks as b
-from bot.slack.render.progress import progress_buttons
+from bot.slack.render.promoting import progress_buttons
 from bot.slack.render.text import duration, instant_plain, name_plain, plain
 
 if TYPE_CHECKING:

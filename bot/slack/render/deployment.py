@@ -126,6 +126,15 @@ def release_words(deployment: Deployment) -> str:
     return versions(replaced(deployment), deployment.release)
 
 
+def what(view: DeploymentView) -> str:
+    """``#42 checkout v1.2 to staging`` for mrkdwn."""
+    deployment = view.deployment
+    return (
+        f"#{deployment.number} {escape(deployment.service, 80)} {escape(deployment.release.version, 80)} "
+        f"to {escape(deployment.environment, 80)}"
+    )
+
+
 def working(deployment: Deployment) -> str:
     """What stands where the buttons were while a person's word is being obeyed."""
     request = deployment.request
@@ -178,6 +187,10 @@ def spoken(view: DeploymentView) -> str:
         words += "".join(f": {part}" for part in _facts(view)[:1] if part).replace("*", "")
     if deployment.progress and deployment.progress.total > 0 and phase is Phase.DEPLOYING:
         words += f", {deployment.progress.done} of {deployment.progress.total} instances"
+    progression = deployment.progression
+    if progression is not None and phase in progress.UNDER_WAY and view.steps and progression.position.begun:
+        words += f", {progression.position.weight} % of the traffic"
+        words += ", waits for a decision" if progression.question else ""
     words += _took(deployment)
     if phase.final or phase is Phase.NEEDS_ATTENTION:
         note = deployment.note.partition("\n")[0]

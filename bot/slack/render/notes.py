@@ -6,17 +6,18 @@ What comes before the change (approval, holds, times) is said in `waiting`, what
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
 from bot.domain.lifecycle import Phase
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
-from bot.slack.render import progress
-from bot.slack.render.deployment import SYMBOLS, metadata, phase_words, release_words
+from bot.slack.render.deployment import SYMBOLS, metadata, phase_words, release_words, what
 from bot.slack.render.message import compose
 from bot.slack.render.note import Note, NoteFile
-from bot.slack.render.text import clean, count, duration, escape, instant, name, person, plain, sentence
+from bot.slack.render.text import clean, count, duration, escape, name, person, plain, sentence
+from bot.slack.render.verdicts import countdown_notes, outcome_picture, rollout_notes
 from bot.slack.render.waiting import waiting_notes
 
 if TYPE_CHECKING:
@@ -33,52 +34,26 @@ _FILE = 1_000_000
 def notes(view: DeploymentView) -> Sequence[Note]:
     """The replies that must be there by now, oldest first."""
     deployment = view.deployment
-    found = [*waiting_notes(view), *_rollout(view)]
+    found = [*waiting_notes(view), *rollout_notes(view)]
+    counted = list(countdown_notes(view))
+    if deployment.reached(Phase.SUCCEEDED) is None:
+        found += counted
     if deployment.phase is Phase.NEEDS_ATTENTION:
         times = sum(moment.phase is Phase.NEEDS_ATTENTION for moment in deployment.timeline)
         found.append(_note(view, f"needs_attention.{times}", _attention(view), reason=deployment.note, broadcast=True))
     match deployment.phase:
         case Phase.SUCCEEDED | Phase.ROLLING_BACK | Phase.ROLLED_BACK:
-            found.append(_note(view, "succeeded", _succeeded(view), broadcast=view.protected))
+            found += [_note(view, "succeeded", _succeeded(view), broadcast=view.protected), *counted]
         case Phase.FAILED | Phase.ERRORED:
             key = deployment.phase.value
-            found.append(_note(view, key, _ended(view), reason=deployment.note, broadcast=view.protected))
+            note = _note(view, key, _ended(view), reason=deployment.note, broadcast=view.protected)
+            found.append(replace(note, picture=outcome_picture(view)))
         case Phase.ABORTED | Phase.REJECTED | Phase.EXPIRED | Phase.SUPERSEDED:
             found.append(_note(view, deployment.phase.value, _ended(view), reason=deployment.note))
     if deployment.phase is Phase.ROLLED_BACK:
-        found.append(_note(view, "rolled_back", _rolled_back(view), broadcast=view.protected))
+        note = _note(view, "rolled_back", _rolled_back(view), broadcast=view.protected)
+        found.append(replace(note, picture=outcome_picture(view)))
     return tuple(found)
-
-
-def _rollout(view: DeploymentView) -> list[Note]:
-    """A decision that people are asked for, and an automatic rollback that is counted down: each with its picture."""
-    deployment, progression = view.deployment, view.deployment.progression
-    found: list[Note] = []
-    if progression is not None and (question := progression.question) and deployment.phase is Phase.PAUSED:
-        options = " or ".join(f"{percent} %" for percent in question.options)
-        asks = (
-            f"○ *Waits for a decision*: {_what(view)} gets {question.weight} % of the traffic. Promote to {options}? "
-            f"{person(deployment.requester)}, please see to it by {instant(question.until)}."
-        )
-        lines = [
-            asks,
-            *progress.check_lines(view, progression),
-        ]
-        key = f"decide.{question.step}.{question.asked:%H%M%S}"
-        found.append(_pictured(view, key, lines))
-    if (countdown := deployment.countdown) is not None:
-        line = progress.countdown_line(view)
-        lines = [f"{line} {person(deployment.requester)}, for your notice."]
-        if progression is not None:
-            lines += progress.check_lines(view, progression)
-        found.append(_pictured(view, f"countdown.{countdown.began:%H%M%S}", lines))
-    return found
-
-
-def _pictured(view: DeploymentView, key: str, lines: list[str]) -> Note:
-    spoken = lines[0].replace("*", "")
-    message = compose(spoken, [b.section("\n".join(lines))], metadata(view, key))
-    return Note(key, message, picture=progress.picture(view), live=True)
 
 
 def _note(view: DeploymentView, key: str, line: str, *, reason: str = "", broadcast: bool = False) -> Note:
@@ -106,14 +81,6 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-def _what(view: DeploymentView) -> str:
-    deployment = view.deployment
-    return (
-        f"#{deployment.number} {escape(deployment.service, 80)} {escape(deployment.release.version, 80)} "
-        f"to {escape(deployment.environment, 80)}"
-    )
-
-
 def _took(view: DeploymentView) -> str:
     deployment = view.deployment
     ended = deployment.finished_at or deployment.since
@@ -134,7 +101,7 @@ def _attention(view: DeploymentView) -> str:
         facts.append(f"attempt {deployment.attempt}")
     facts.append(f"the lock {escape(deployment.scope, 120)} is held until somebody decides")
     return (
-        f"{SYMBOLS[deployment.phase]} *Needs attention*: {_what(view)}. {person(deployment.requester)}, please decide "
+        f"{SYMBOLS[deployment.phase]} *Needs attention*: {what(view)}. {person(deployment.requester)}, please decide "
         f"with the buttons above. Facts: {'; '.join(facts)}."
     )
 
@@ -154,7 +121,7 @@ def _ended(view: DeploymentView) -> str:
     whom = f" by {name(by)}" if by.kind is ActorKind.PERSON else ""
     mention = "" if by.same_as(deployment.requester) else f" {person(deployment.requester)}, for your notice."
     return (
-        f"{SYMBOLS[deployment.phase]} *{phase_words(deployment.phase)}*{whom} after {_took(view)}: {_what(view)}."
+        f"{SYMBOLS[deployment.phase]} *{phase_words(deployment.phase)}*{whom} after {_took(view)}: {what(view)}."
         f"{mention}"
     )
 
@@ -162,7 +129,7 @@ def _ended(view: DeploymentView) -> str:
 def _rolled_back(view: DeploymentView) -> str:
     rollback = view.taken_back_by
     environment = escape(view.deployment.environment, 80)
-    line = f"{SYMBOLS[Phase.ROLLED_BACK]} *Rolled back*: {_what(view)}."
+    line = f"{SYMBOLS[Phase.ROLLED_BACK]} *Rolled back*: {what(view)}."
     if rollback is None:
         return line
     service = escape(view.deployment.service, 80)

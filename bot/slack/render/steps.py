@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from bot.domain.lifecycle import Phase
+from bot.slack.render.progress import step_words
 from bot.slack.render.text import count, duration, escape, instant, name
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ def _detail(view: DeploymentView, key: str, state: StepState, seconds: float | N
     if state in {StepState.RUNNING, StepState.PAUSED}:
         if key == "lock" and view.queue:
             parts += queue_parts(view.queue)
+        if key == "deploy" and (words := step_words(view)):
+            parts.append(words)
         parts.append(f"since {instant(deployment.since)}")
     elif key == "done" and state is StepState.DONE:
         if deployment.finished_at:

@@ -94,6 +94,12 @@ def instant(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{instant_plain(at)}>"
 
 
+def moment(at: datetime) -> str:
+    """An instant of just now or soon for mrkdwn, to the second; each reader sees it in their own zone."""
+    at = at.astimezone(UTC)
+    return f"<!date^{int(at.timestamp())}^{{time_secs}}|{at:%H:%M:%S} UTC>"
+
+
 def instant_plain(at: datetime) -> str:
     """An instant for places that show text literally."""
     at = at.astimezone(UTC)

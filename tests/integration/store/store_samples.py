@@ -188,6 +188,7 @@ weights_reached = st.builds(
     step=st.integers(0, 9),
     weight=weights,
     at=instants,
+    elsewhere=st.booleans(),
     left=st.none() | instants,
     judgements=st.lists(judgements, max_size=2).map(tuple),
     waived=st.lists(waivers, max_size=2).map(tuple),

@@ -56,6 +56,7 @@ def test_a_weight_that_was_changed_elsewhere_is_on_record_too_and_a_look_changes
     first = reached(Progression(position=start(NOON)), 0, 20, 1)
     assert first.moved(first.position, at(5)).steps == first.steps
     elsewhere = replace(first.position, step=1, weight=50, since=at(6))
-    assert [(one.weight, one.left) for one in first.moved(elsewhere, at(6)).steps] == [(20, at(6)), (50, None)]
+    adopted = first.moved(elsewhere, at(6), elsewhere=True).steps
+    assert [(one.weight, one.left, one.elsewhere) for one in adopted] == [(20, at(6), False), (50, None, True)]
     taken_back = replace(first.position, weight=0, since=at(7), abort=Abort(cause=Cause.ELSEWHERE, why="It was."))
     assert [(one.weight, one.left) for one in first.moved(taken_back, at(7)).steps] == [(20, at(7))]

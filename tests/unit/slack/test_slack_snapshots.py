@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rollout_scenes import rollout_scenes
 from slack_scenes import scenes
 from slack_sdk.models.blocks import Block
 
@@ -18,7 +19,7 @@ from bot.slack.render.deployment import root
 from bot.slack.render.notes import notes
 
 FOLDER = Path(__file__).parent / "snapshots"
-SCENES = scenes()
+SCENES = scenes() | rollout_scenes()
 
 
 def snapshot(name: str, content: Any) -> None:

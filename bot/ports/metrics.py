@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ class MetricSource(Protocol):
         """The same number over time, for people to look at: one point each ``step`` seconds."""
 
 
+@runtime_checkable
 class SupportsMarkers(Protocol):
     """A source that can show deployments among its graphs."""
 

@@ -12,6 +12,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.domain.errors import ConfigurationError
+from bot.store.alerts import StoredAlerts
 from bot.store.audit import StoredAudit
 from bot.store.ballots import StoredBallots
 from bot.store.deployments import StoredDeployments
@@ -21,6 +22,7 @@ from bot.store.freezes import StoredFreezes
 from bot.store.inbox import StoredInbox
 from bot.store.leases import StoredLeases
 from bot.store.locks import StoredLocks
+from bot.store.markers import StoredMarkers
 from bot.store.messages import StoredMessages
 from bot.store.migrations import migrate
 from bot.store.notices import StoredNotices
@@ -59,6 +61,8 @@ class Store:
     overrides: StoredOverrides
     notices: StoredNotices
     readings: StoredReadings
+    alerts: StoredAlerts
+    markers: StoredMarkers
 
     @property
     def shared(self) -> bool:
@@ -108,6 +112,8 @@ class Store:
                 overrides=StoredOverrides(database),
                 notices=StoredNotices(database),
                 readings=StoredReadings(database),
+                alerts=StoredAlerts(database),
+                markers=StoredMarkers(database),
             )
 
 

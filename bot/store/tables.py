@@ -33,7 +33,7 @@ from bot.domain.audit import COLUMNS
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Dialect
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The revision of the schema that this build works with: the newest of ``migrations/versions``."""
 
 
@@ -358,3 +358,42 @@ readings = Table(
     Column("samples", Double),
 )
 Index("ix_readings_age", readings.c.deployment_id, readings.c.at)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("source", String(32), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("service", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("deployment_id", String(64), ForeignKey("deployments.id")),
+    Column("ended_at", Instant),
+    Column("outcome", String(32)),
+    # Null until something became of it.
+    Column("settled_at", Instant),
+    _body(),
+)
+Index("ix_alerts_age", alerts.c.received_at)
+Index("ix_alerts_same", alerts.c.source, alerts.c.fingerprint, alerts.c.starts_at)
+_is_pending = _only("settled_at IS NULL")
+Index("ix_alerts_pending", alerts.c.received_at, alerts.c.key, **_is_pending)
+_is_attached = _only("deployment_id IS NOT NULL")
+Index("ix_alerts_deployment", alerts.c.deployment_id, alerts.c.starts_at, **_is_attached)
+
+markers = Table(
+    "markers",
+    metadata,
+    Column("deployment_id", String(64), ForeignKey("deployments.id"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("due_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("begun_at", Instant),
+    # Null while there is something to tell.
+    Column("closed_at", Instant),
+)
+_is_to_mark = _only("closed_at IS NULL")
+Index("ix_markers_due", markers.c.due_at, markers.c.deployment_id, markers.c.source, **_is_to_mark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from matrix_rows import CHIEF, REASON, SECOND, STUCK, WAITS, Somebody
@@ -46,6 +46,8 @@ class Act:
     """Rights that it takes besides."""
     says: str = ""
     """What a refusal says where it does not name the right."""
+    late: bool = False
+    """Whether it comes too late for anybody: who may is told so, and who may not is told that."""
     quick: bool = False
     """Whether it is part of every run, not only of the long ones."""
 
@@ -284,6 +286,26 @@ def _both(name: str, right: Action, action: ActionId, prepare: Prepare, happened
     ]
 
 
+async def _never(stage: Stage, subject: Subject, who: Somebody, environment: str) -> bool:
+    return False
+
+
+def _too_late(name: str, right: Action, action: ActionId) -> list[Act]:
+    """A button of a rollout that has long been over: as if it had stood where another one stands now."""
+
+    def instead(prepare: Prepare) -> Prepare:
+        async def prepared(stage: Stage, environment: str) -> Subject:
+            return replace(await prepare(stage, environment), instead=action)
+
+        return prepared
+
+    more: dict[str, Any] = {"right": right, "by": action, "happened": _never, "service": STUCK, "late": True}
+    return [
+        Act(name=name, door=Door.BUTTON, prepare=instead(_pressed(_stuck, ActionId.ABORT)), **more),
+        Act(name=name, door=Door.HOME, prepare=instead(_at_home(_stuck, ActionId.ABORT)), **more),
+    ]
+
+
 def _button(name: str, right: Action, action: ActionId, prepare: Prepare, happened: Happened, **more: Any) -> Act:
     return Act(name=name, right=right, door=Door.BUTTON, by=action, prepare=prepare, happened=happened, **more)
 
@@ -310,6 +332,16 @@ ACTS: Sequence[Act] = (
     *_both("put back", Action.ROLLBACK, ActionId.PUT_BACK, _stuck, _resolved, service=STUCK),
     *_said("abort", Action.ABORT, Verb.ABORT, "abort #{n}", _waiting(), _moment("aborted"), also=(Action.APPROVE,)),
     *_both("abort", Action.ABORT, ActionId.ABORT, _waiting(), _moment("aborted"), also=(Action.APPROVE,)),
+    *_said("promote", Action.PROMOTE, Verb.PROMOTE, "promote #{n}", _stuck, _never, service=STUCK, late=True),
+    *_said("hold", Action.PROMOTE, Verb.HOLD, "hold #{n}", _stuck, _never, service=STUCK, late=True),
+    *_said("resume", Action.PROMOTE, Verb.RESUME, "resume #{n}", _stuck, _never, service=STUCK, late=True),
+    *_too_late("promote", Action.PROMOTE, ActionId.PROMOTE),
+    *_too_late("promote fully", Action.PROMOTE, ActionId.PROMOTE_FULL),
+    *_too_late("hold", Action.PROMOTE, ActionId.HOLD),
+    *_too_late("resume", Action.PROMOTE, ActionId.RESUME),
+    *_too_late("cancel", Action.ROLLBACK, ActionId.CANCEL_COUNTDOWN),
+    *_too_late("snooze", Action.ROLLBACK, ActionId.SNOOZE),
+    *_too_late("roll back now", Action.ROLLBACK, ActionId.ROLL_BACK_NOW),
     *_both("retry", Action.RESOLVE, ActionId.RETRY, _stuck, _resolved, service=STUCK, quick=True),
     *_both("mark", Action.RESOLVE, ActionId.MARK_SUCCEEDED, _stuck, _resolved, service=STUCK),
     *_said("approve", Action.APPROVE, Verb.APPROVE, "approve #{n}", _waiting(STUCK), _moment("queued"), service=STUCK),
@@ -370,6 +402,7 @@ _LASTS = "SELECT 1 FROM locks WHERE id = :id AND body LIKE '%kept_until%' AND bo
 KEEP = _button("keep", Action.LOCK, ActionId.KEEP, _kept, _row(_LASTS))
 """Takes no right, and only the lock's owner may."""
 NO_DOOR = {
+    (Action.PROMOTE, Door.FORM),
     (Action.ROLLBACK, Door.FORM),
     (Action.ABORT, Door.FORM),
     (Action.RESOLVE, Door.COMMAND),
@@ -390,8 +423,6 @@ NO_DOOR = {
     (Action.CONFIGURE, Door.FORM),
 }
 """Where there is no way to use a right."""
-RESERVED = {Action.PROMOTE}
-"""What roles can be given already and nothing asks for yet."""
 ELSEWHERE = {
     ActionId.KEEP: "only the owner may, which takes no right: test_only_its_owner_keeps_a_lock",
     ActionId.ASK_OVERRIDE: "only opens the form, where the right is asked for",

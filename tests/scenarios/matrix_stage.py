@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from matrix_rows import CHIEF, SECOND, STUCK, WAITS, Rows, Somebody
@@ -45,6 +46,17 @@ class Subject:
     """Where it is pressed, as somebody else sees it."""
     view: View | None = None
     """The form or the Home tab, as somebody else has it before them."""
+    instead: ActionId | None = None
+    """The button that stands where that one is, for who gets it handed over."""
+
+
+def _replaced(shown: Any, button: Button, instead: ActionId | None) -> Any:
+    """A copy of blocks or of a view, with another button where that one is."""
+    found = copy.deepcopy(shown)
+    if instead is None:
+        return found
+    text = json.dumps(found).replace(json.dumps(button.action_id), json.dumps(instead))
+    return json.loads(text)
 
 
 @dataclass(kw_only=True)
@@ -183,7 +195,7 @@ class Stage:
             return subject
         container = button.container
         if view is not None:
-            home = View(ws.new_id("V"), who.person, copy.deepcopy(view.body), view.hash, "")
+            home = View(ws.new_id("V"), who.person, _replaced(view.body, button, subject.instead), view.hash, "")
             home.root_id = home.id
             ws.views[home.id] = ws.homes[who.person] = home
             place: MessageRef | ViewRef = ViewRef(home.id)
@@ -194,15 +206,13 @@ class Stage:
             )
             found = ws.find_message(container.channel, container.ts, owner)
             assert found is not None
-            shown = Message(CHANNEL, ws.next_ts(), found.user, found.text, copy.deepcopy(found.blocks), is_bot=True)
+            blocks = _replaced(found.blocks, button, subject.instead)
+            shown = Message(CHANNEL, ws.next_ts(), found.user, found.text, blocks, is_bot=True)
             shown.ephemeral_for = who.person
             ws.whisper(shown)
             place = MessageRef(CHANNEL, shown.ts, None, True)
-        return Subject(
-            subject.id,
-            subject.number,
-            type(button)(**{name: getattr(button, name) for name in button.__slots__} | {"container": place}),
-        )
+        action = subject.instead or button.action_id
+        return Subject(subject.id, subject.number, replace(button, container=place, action_id=action))
 
     # The matrix.
 
@@ -251,6 +261,8 @@ class Stage:
         told = await self.do(act, subject, who, environment)
 
         async def happened() -> object:
+            if act.late:
+                return any("Not done" in text for text in self.heard(who)[before:])
             return await act.happened(self, subject, who, environment)
 
         try:

@@ -92,7 +92,7 @@ class Progression:
             judgements=tuple(one for one in found if one is not None and one.at >= step.at),
             waived=position.waived,
             asked=position.asked is not None,
-            by=position.approved_by if position.approved > step.weight or step.weight == 100 else None,
+            by=position.approved_by if position.approved > step.weight or position.asked else None,
         )
 
     def watches(self, checks: Sequence[Check]) -> tuple[Watch, ...]:

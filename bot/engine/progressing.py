@@ -15,7 +15,7 @@ from bot.domain.lifecycle import Phase
 from bot.domain.policy.access import Action
 from bot.domain.strategy.interpret import seen
 from bot.domain.strategy.plan import plan
-from bot.domain.strategy.voice import hear
+from bot.domain.strategy.voice import hear, options
 from bot.domain.strategy.words import HoldWord, PromoteWord, ResumeWord
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ class Progressing:
         if force:
             rule = self.gatekeeper.authorise(requester, Action.RESOLVE, found.service, found.environment)
         position = found.progression.position if found.progression else None
-        question = found.progression.question if found.progression else None
+        catalog = await self.catalogs.at(found.catalog_revision)
+        strategy = catalog.strategy(found.strategy, found.service, found.environment)
+        possible = options(plan(strategy), position) if position else ()
         word = PromoteWord(
             by=requester.actor,
             at=self.ledger.now(),
             step=step if step is not None else position.step if position else -1,
-            to=to if to is not None else question.options[0] if question and question.options else 100,
+            to=to if to is not None else possible[0] if possible else 100,
             force=force,
             skip=skip,
             reason=reason,

@@ -65,7 +65,7 @@ def _passed(view: DeploymentView, index: int, one: Reached) -> Note:
     seen = short(view.checks, one.judgements)
     failing = {judged.check for judged in one.judgements if judged.verdict is not Verdict.PASS}
     waived = [waiver for waiver in one.waived if waiver.check in failing or not one.judgements]
-    by = f" Promoted by {name(one.by)}." if one.asked and one.by else ""
+    by = f" Promoted by {name(one.by)}." if one.by else ""
     numbers = f": {seen}" if seen else ""
     if waived:
         checks = listed(sorted({escape(waiver.check, 60) for waiver in waived}))

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from dbos._dbos import _get_or_create_dbos_registry
 from bot.bootstrap import provider_models
 from bot.catalog.load import parse
 from bot.domain.errors import RevisionNotFound
+from bot.domain.metric import Reading, Track
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle, Health, Outcome, OutcomeKind, Plan, Running
 from bot.engine.engine import Engine, Ports
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 
     from bot.domain.catalog import Catalog
     from bot.domain.ids import EnvironmentName, OperationId, ServiceName
+    from bot.domain.metric import Point, Subject
     from bot.ports.images import Images
+    from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
     from bot.sandbox.model import Button, Message, MessageRef, Receipt, Seen, Where
 
@@ -84,6 +88,10 @@ class Somewhere:
     running: Running | None = None
     changes: dict[OperationId, Handle] = field(default_factory=dict)
     applied: list[str] = field(default_factory=list)
+    share: int = 0
+    """Per cent of the traffic that go to the release on trial."""
+    moves: list[str] = field(default_factory=list)
+    """What became of the one on trial, each once: weights, ``promote``, ``take back``."""
 
     async def current(self) -> Running | None:
         return self.running
@@ -99,6 +107,31 @@ class Somewhere:
             self.running = Running(release=release, healthy=1, instances=1, operation=operation)
         return self.changes[operation]
 
+    async def set_weight(self, *, release: Release, percent: int, operation: OperationId) -> Handle:
+        if operation not in self.changes:
+            self.share = percent
+            self.moves.append(f"{percent} %")
+        return self._changed(operation)
+
+    async def weight(self, *, release: Release) -> int | None:
+        return None if self.busy.is_set() else self.share
+
+    async def promote(self, *, release: Release, operation: OperationId) -> Handle:
+        if operation not in self.changes:
+            self.share = 100
+            self.moves.append("promote")
+            self.running = Running(release=release, healthy=1, instances=1, operation=operation)
+        return self._changed(operation)
+
+    async def take_back(self, *, to: Running | None, operation: OperationId) -> Handle:
+        if operation not in self.changes:
+            self.share, self.running = 0, to
+            self.moves.append("take back")
+        return self._changed(operation)
+
+    def _changed(self, operation: OperationId) -> Handle:
+        return self.changes.setdefault(operation, Handle(operation=operation, generation=str(len(self.changes))))
+
     async def find(self, *, operation: OperationId) -> Handle | None:
         return self.changes.get(operation)
 
@@ -113,6 +146,20 @@ class Somewhere:
 
     async def health(self, **_: Any) -> Health:
         return Health(healthy=1, instances=1)
+
+
+@dataclass
+class Gauge:
+    """A metric source that says of every release what a test wants it to."""
+
+    values: dict[Track, float | None] = field(default_factory=lambda: {Track.CANARY: 0.004, Track.STABLE: 0.004})
+    samples: float = 500.0
+
+    async def read(self, query: str, *, subject: Subject, window: float, at: datetime | None = None) -> Reading:
+        return Reading(value=self.values[subject.track], at=at or datetime.now(UTC), samples=self.samples)
+
+    async def series(self, *_: Any, **__: Any) -> Sequence[Point]:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +190,7 @@ class Office:
     catalog: Catalog
     store: Store
     places: dict[str, Somewhere] = field(default_factory=dict)
+    gauge: Gauge = field(default_factory=Gauge)
     engine: Engine = field(init=False)
     slack: Slack = field(init=False)
 
@@ -159,6 +207,9 @@ class Office:
 
     def images(self, _: Catalog, service: ServiceName) -> Images:
         return Shelf(service)
+
+    def metrics(self, _: Catalog, name: str) -> MetricSource:
+        return self.gauge
 
     def place(self, name: str) -> Somewhere:
         return self.places.setdefault(name, Somewhere())
@@ -297,6 +348,9 @@ async def open_office(folder: Path, *, text: str = CATALOG) -> AsyncIterator[Off
                 schedules=store.schedules,
                 overrides=store.overrides,
                 notices=store.notices,
+                readings=store.readings,
+                alerts=store.alerts,
+                markers=store.markers,
             ),
             database_url=store.durable_url,
             executor="office",

@@ -443,22 +443,22 @@ class Die(Step):
 class InBetween(Step):
     """Somebody does something exactly when a replica is at the so-manieth point of that name."""
 
-    act: Act = field(default_factory=Act)
-    via: int = 0
+    act: Step = field(default_factory=Step)
     at: str = "permit"
     after: int = 0
     waits: float = 0.5
     """Seconds that the replica is held up by it."""
 
     async def happen(self, world: World, number: int) -> None:
-        replica = world.replicas[sorted(world.replicas)[self.via % len(world.replicas)]]
-
         async def happen() -> None:
-            world.tell(f"… {replica.name} is at {self.at}, and now")
+            for replica in world.replicas.values():  # once, whichever is there first
+                replica.life.meanwhile = [one for one in replica.life.meanwhile if one.work is not happen]
+            world.tell(f"… a replica is at {self.at}, and now")
             await self.act.happen(world, number)
             await asyncio.sleep(self.waits)
 
-        replica.life.meanwhile.append(Meanwhile(self.at, self.after, happen))
+        for replica in world.replicas.values():
+            replica.life.meanwhile.append(Meanwhile(self.at, self.after, happen))
 
 
 @dataclass(frozen=True)

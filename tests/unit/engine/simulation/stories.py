@@ -114,36 +114,44 @@ _single = st.one_of(
     _cuts,
     _restarts,
 )
+_meddling = st.one_of(
+    _freezes,
+    st.builds(acts.Freeze, who=st.just("Linus"), via=st.integers(0, 1), scope=_scopes),
+    st.builds(acts.Lock, who=st.sampled_from(["Grace", "Linus"]), via=st.integers(0, 1), scope=_scopes),
+    st.builds(acts.Abort, **_workers, **_which),
+    st.builds(acts.Reject, **_approvers, **_which),
+    st.builds(acts.Unfreeze, **_operators, scope=_scopes),
+    st.builds(acts.Reload, quorum=st.sampled_from([1, 2])),
+    st.builds(acts.Person, who=st.sampled_from(["Ada", "Grace"]), how=st.sampled_from(["unknown", "gone"])),
+    _approvals,
+)
+_moments = st.sampled_from(
+    [
+        *("before permit", "after permit", "before target.change", "after target.change", "freezes.current"),
+        *("locks.current", "ballots.of", "overrides.of_place", "deployments.update", "journal", "target.plan"),
+    ]
+)
 _between = st.builds(
     acts.InBetween,
     gap=_gaps,
-    act=st.one_of(
-        _freezes,
-        _freezes,
-        st.builds(acts.Lock, **_workers, scope=_scopes, hard=st.booleans()),
-        st.builds(acts.Abort, **_workers, **_which),
-        st.builds(acts.Reject, **_approvers, **_which),
-        st.builds(acts.Unfreeze, **_operators, scope=_scopes),
-        _approvals,
-    ),
-    via=st.integers(0, 1),
-    at=st.sampled_from(
-        [
-            "before permit",
-            "after permit",
-            "before target.change",
-            "after target.change",
-            "freezes.current",
-            "locks.current",
-            "ballots.of",
-            "overrides.of_place",
-            "deployments.update",
-            "journal",
-            "target.plan",
-        ]
-    ),
+    act=_meddling,
+    at=_moments,
     after=st.integers(0, 3),
     waits=st.sampled_from([0.0, 0.05, 0.5, 6.0]),
+)
+_at_the_last_moment = st.builds(
+    acts.InBetween,
+    act=_meddling,
+    at=st.sampled_from(["before permit", "before permit", "after permit", "before target.change"]),
+    waits=st.sampled_from([0.5, 6.0]),
+)
+_sure = st.builds(
+    acts.Deploy,
+    gap=st.just(1.0),
+    via=st.integers(0, 1),
+    service=_services,
+    environment=_environments,
+    version=st.sampled_from(["v1", "v2"]),
 )
 _override = st.builds(acts.AskOverride, **{**_operators, **_place, "gap": _breath})
 _scenes = st.one_of(
@@ -159,8 +167,9 @@ _scenes = st.one_of(
         lambda found: [*found, acts.Deploy(**{**_facts(found[1]), "who": "Ada", "gap": 1.0})]
     ),
     st.tuples(_deaths, _restarts).map(list),
-    st.tuples(_between, _plain, _yes, _yes).map(list),
     st.tuples(_plain, _between, _yes, _yes).map(list),
+    st.tuples(_at_the_last_moment, _sure, _yes, _yes).map(list),
+    st.tuples(_sure, _at_the_last_moment, _yes, _yes).map(list),
     st.tuples(_weather, _plain, _yes, _cuts, _freezes).map(list),
     st.tuples(_weather, _plain, _yes, _cuts, st.builds(acts.Abort, **_workers, **_which)).map(list),
 )

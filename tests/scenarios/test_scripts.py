@@ -71,11 +71,11 @@ SECOND_REVIEWER = """\
 
 def like_the_demo(**environments: str) -> str:
     """The demo's catalog with some of its environments written differently."""
-    before, rest = catalog_text().split("environments:\n", 1)
-    _, after = rest.split("\ndefaults:\n", 1)
+    before, rest = catalog_text().split("\nenvironments:\n", 1)
+    _, after = rest.split("\n\n", 1)
     places = {"staging": "{}", "production": "{}", **environments}
     written = "".join(f"  {name}: {place}\n" for name, place in places.items())
-    return f"{before}environments:\n{written}\ndefaults:\n{after}"
+    return f"{before}\nenvironments:\n{written}\n{after}"
 
 
 def closed_now(now: datetime) -> str:

@@ -140,6 +140,8 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.api.metrics import Metrics
     from bot.api.scrape import Scrape
     from bot.api.server import HttpServer, bind
+    from bot.api.webhooks.counting import AlertCounts
+    from bot.api.webhooks.doors import Webhooks
     from bot.engine.engine import Engine, Ports
     from bot.engine.ledger import utc_now
     from bot.engine.places import take_stock
@@ -180,6 +182,8 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
             overrides=store.overrides,
             notices=store.notices,
             readings=store.readings,
+            alerts=store.alerts,
+            markers=store.markers,
         ),
         database_url=store.durable_url,
         executor=settings.executor_id,
@@ -215,7 +219,10 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     stack.push_async_callback(slack.stop)
     scrape = Scrape(registry=metrics.registry, refresh=telemetry.look, token=settings.metrics_secret)
     await telemetry.look()
-    http = HttpServer(build_api(readiness=readiness, slack=slack.http_handler(), metrics=scrape.answer), listening)
+    engine.alerting.counts = counts = AlertCounts(metrics.registry)
+    webhooks = Webhooks(take=engine.alerting.take, counts=counts, now=utc_now, **settings.alert_secrets)
+    api = build_api(readiness=readiness, slack=slack.http_handler(), metrics=scrape.answer, webhooks=webhooks.routes())
+    http = HttpServer(api, listening)
     stack.push_async_callback(http.stop)
     http.start()
     await slack.start()
@@ -245,6 +252,8 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
         asyncio.create_task(_logged(live.run(on_invalid=invalid, on_reloaded=reloaded), "watching the configuration")),
         asyncio.create_task(_logged(stock(), "taking stock")),
         asyncio.create_task(_logged(telemetry.feel_pulse(), "measuring the event loop")),
+        asyncio.create_task(_logged(engine.alerting.run(), "working off alerts")),
+        asyncio.create_task(_logged(engine.marking.run(), "telling metric sources")),
     ]
 
     async def end_background() -> None:

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     """Names this replica; must differ between replicas and stay the same over a restart."""
     metrics_token: SecretStr | None = None
     """What one must show as a bearer token to read ``/metrics``; None: everybody who comes as far as there may."""
+    alertmanager_token: SecretStr | None = None
+    """What an Alertmanager must show as a bearer token to tell of alerts; None: it cannot."""
+    datadog_webhook_secret: SecretStr | None = None
+    """What Datadog must show in the header ``X-Webhook-Secret`` to tell of alerts; None: it cannot."""
     log_level: str = "INFO"
 
     @field_validator("slack_bot_token")
@@ -61,6 +65,19 @@ class Settings(BaseSettings):
         if value is not None and not (value.get_secret_value().isascii() and len(value) >= _SHORTEST_TOKEN):
             raise ValueError(
                 f"must be {_SHORTEST_TOKEN} ASCII characters or more; leave the variable out and no token is asked for"
+            )
+        return value
+
+    @field_validator("alertmanager_token", "datadog_webhook_secret")
+    @classmethod
+    def _lets_nobody_else_in(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        secret = value.get_secret_value()
+        if len(secret) < _SHORTEST_TOKEN or not all("!" <= character <= "~" for character in secret):
+            raise ValueError(
+                f"must be {_SHORTEST_TOKEN} ASCII characters or more without a space; leave the variable out and "
+                "nobody can tell of alerts"
             )
         return value
 
@@ -93,6 +110,15 @@ class Settings(BaseSettings):
     def metrics_secret(self) -> str | None:
         """What one must show to read the metrics."""
         return self.metrics_token.get_secret_value() if self.metrics_token else None
+
+    @property
+    def alert_secrets(self) -> dict[str, str | None]:
+        """What one must show to tell of alerts, by what `bot.api.webhooks` calls it."""
+        alertmanager, datadog = self.alertmanager_token, self.datadog_webhook_secret
+        return {
+            "alertmanager_token": alertmanager.get_secret_value() if alertmanager else None,
+            "datadog_secret": datadog.get_secret_value() if datadog else None,
+        }
 
     @property
     def database(self) -> str:

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 
 
-def build_api(*, readiness: Readiness, slack: Handler | None, metrics: Handler | None = None) -> FastAPI:
+def build_api(
+    *,
+    readiness: Readiness,
+    slack: Handler | None,
+    metrics: Handler | None = None,
+    webhooks: Mapping[str, Handler] | None = None,
+) -> FastAPI:
     """The application; ``readiness`` names what is not ready and why, empty when all is."""
     api = FastAPI(title="Deployment Architect", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -31,6 +37,8 @@ def build_api(*, readiness: Readiness, slack: Handler | None, metrics: Handler |
     api.add_api_route("/readyz", readyz, methods=["GET"])
     if metrics is not None:
         api.add_route("/metrics", metrics, methods=["GET"])
+    for path, webhook in (webhooks or {}).items():
+        api.add_route(path, webhook, methods=["POST"])
     if slack is not None:
         # Starlette's plain route: Slack's signature is over the raw bytes, which nothing may parse before.
         api.add_route("/slack/events", slack, methods=["POST"])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from bot.domain.alert import Alert
     from bot.domain.analysis.check import Check
     from bot.domain.deployment import Deployment
     from bot.domain.history import Placement, ProvenRelease
@@ -108,6 +109,8 @@ class DeploymentView:
     """What is watched while it is rolled out and afterwards."""
     readings: Mapping[str, Mapping[Track, Sequence[Point]]] = field(default_factory=dict)
     """By check and track: what was read of it so far; only for a rollout whose checks are looked at."""
+    alerts: Sequence[Alert] = ()
+    """What others have raised since it began, the oldest first."""
     reminded: bool = False
     """People have left the question of the rollout unanswered for so long that they are reminded of it."""
     escalated: bool = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.engine.admission import Admission
+from bot.engine.alerts import Alerting
 from bot.engine.approvals import Approvals
 from bot.engine.baking import Baking
 from bot.engine.checking import Checking
@@ -15,6 +16,7 @@ from bot.engine.gatekeeper import Gatekeeper
 from bot.engine.insight import Insight
 from bot.engine.ledger import Ledger, utc_now
 from bot.engine.locking import Locking
+from bot.engine.marking import Marking
 from bot.engine.orders import Orders
 from bot.engine.overriding import Overriding
 from bot.engine.permits import Permits
@@ -34,11 +36,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from bot.ports.alerts import Alerts
     from bot.ports.ballots import Ballots
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.freezes import Freezes
     from bot.ports.leases import Leases
     from bot.ports.locks import Locks
+    from bot.ports.markers import Markers
     from bot.ports.notices import Notices
     from bot.ports.overrides import Overrides
     from bot.ports.people import People
@@ -64,6 +68,8 @@ class Ports:
     overrides: Overrides
     notices: Notices
     readings: Readings
+    alerts: Alerts
+    markers: Markers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,8 @@ class Engine:
     scheduling: Scheduling
     queueing: Queueing
     progressing: Progressing
+    alerting: Alerting
+    marking: Marking
     durable: Durable
     timetable: Timetable
 
@@ -220,6 +228,7 @@ class Engine:
             freezes=ports.freezes,
             overrides=ports.overrides,
             readings=ports.readings,
+            alerts=ports.alerts,
         )
         locking = Locking(
             ledger=ledger,
@@ -266,6 +275,15 @@ class Engine:
         )
         timetable = Timetable(schedules=ports.schedules, fire=durable.fire, upkeep=upkeep.look, now=ledger.now)
         ledger.listeners.append(timetable.heard)
+        alerting = Alerting(ledger=ledger, deployments=ports.deployments, catalogs=ports.catalogs, kept=ports.alerts)
+        marking = Marking(
+            ledger=ledger,
+            deployments=ports.deployments,
+            catalogs=ports.catalogs,
+            providers=ports.providers,
+            kept=ports.markers,
+        )
+        ledger.listeners.append(marking.heard)
         scheduling = Scheduling(
             ledger=ledger,
             deployments=ports.deployments,
@@ -288,6 +306,8 @@ class Engine:
             scheduling=scheduling,
             queueing=queueing,
             progressing=progressing,
+            alerting=alerting,
+            marking=marking,
             durable=durable,
             timetable=timetable,
         )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bot.engine.gatekeeper import Gatekeeper
     from bot.engine.insight import Insight
     from bot.engine.ledger import Ledger
+    from bot.ports.alerts import Alerts
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.freezes import Freezes
     from bot.ports.locks import Locks
@@ -66,6 +67,7 @@ class Queries:
     freezes: Freezes
     overrides: Overrides
     readings: Readings
+    alerts: Alerts
 
     async def view(self, deployment_id: DeploymentId) -> DeploymentView:
         """A deployment with what people need to see around it."""
@@ -104,6 +106,7 @@ class Queries:
             steps=steps if steps and steps[0].how is How.WEIGHT else (),
             checks=service.checks if service else (),
             readings=await self.readings.of(deployment.id) if watched else {},
+            alerts=await self.alerts.of(deployment.id) if deployment.handle is not None else (),
             reminded=question is not None and self.ledger.now() >= question.nags_at,
             escalated=question is not None and self.ledger.now() >= question.escalates_at,
             bakes_until=(

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import RowMapping, Select
+    from sqlalchemy import ColumnElement, RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.store.engine import Database
 
-_OPEN = literal_column("closed_at IS NULL")
+_OPEN: ColumnElement[bool] = literal_column("closed_at IS NULL")
 
 
 def due_markers(before: datetime, limit: int) -> Select[Any]:

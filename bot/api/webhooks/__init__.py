@@ -1,0 +1,1 @@
+"""Webhooks: alerts that Alertmanager and Datadog send."""

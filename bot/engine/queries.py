@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import BadCommand, ConfigurationError, UnknownDeployment
 from bot.domain.ids import DeploymentId
-from bot.domain.lifecycle import Phase
+from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.lock import covering, decide
 from bot.domain.policy.window import is_open
@@ -106,7 +106,7 @@ class Queries:
             steps=steps if steps and steps[0].how is How.WEIGHT else (),
             checks=service.checks if service else (),
             readings=await self.readings.of(deployment.id) if watched else {},
-            alerts=await self.alerts.of(deployment.id) if deployment.handle is not None else (),
+            alerts=await self.alerts.of(deployment.id) if deployment.phase not in WAITING else (),
             reminded=question is not None and self.ledger.now() >= question.nags_at,
             escalated=question is not None and self.ledger.now() >= question.escalates_at,
             bakes_until=(

@@ -13,6 +13,7 @@ from bot.domain.actor import ActorKind
 from bot.domain.lifecycle import Phase
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
+from bot.slack.render.alerting import alert_notes
 from bot.slack.render.deployment import SYMBOLS, metadata, phase_words, release_words, what
 from bot.slack.render.message import compose
 from bot.slack.render.note import Note, NoteFile
@@ -53,7 +54,7 @@ def notes(view: DeploymentView) -> Sequence[Note]:
     if deployment.phase is Phase.ROLLED_BACK:
         note = _note(view, "rolled_back", _rolled_back(view), broadcast=view.protected)
         found.append(replace(note, picture=outcome_picture(view)))
-    return tuple(found)
+    return (*found, *alert_notes(view))
 
 
 def _note(view: DeploymentView, key: str, line: str, *, reason: str = "", broadcast: bool = False) -> Note:

@@ -173,7 +173,7 @@ class Calls:
             lambda: self._client.files_upload_v2(
                 content=file.content,
                 filename=file.name,
-                title=file.name,
+                title=file.title or file.name,
                 alt_txt=file.alt[:_ALT] or None,
                 channel=channel,
                 thread_ts=thread,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.slack.calls import BadContent, CallFailed, Refused
 from bot.slack.render.note import NoteFile
+from bot.slack.render.text import plain
 from bot.slack.slots import Place
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Files:
             log.info("matplotlib is not installed, so verdicts are told without a picture")
             await self._record.posted(key, Place(root_at.channel, _NO_FILE), "")
             return
-        await self._upload(key, NoteFile(name, content, chart.alt), root_at)
+        await self._upload(key, NoteFile(name, content, chart.alt, plain(chart.title, 100)), root_at)
 
     async def _is_there(self, key: str, name: str, root_at: Place) -> bool:
         row = self._record.rows.get(key)

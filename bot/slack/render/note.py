@@ -18,6 +18,8 @@ class NoteFile:
     content: str | bytes
     alt: str = ""
     """What a picture shows, for who cannot see it."""
+    title: str = ""
+    """What it is called where it is shown; empty for its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,13 @@ def picture(view: DeploymentView) -> Chart | None:
     if check.limit is not None:
         bound = "at least" if check.good is Good.AT_LEAST else "limit"
         limits.append(Limit(label=f"{bound} {check.show(check.limit)}", value=_scaled(check, check.limit) or 0.0))
-    before = progression.before.get(check.name)
-    if before is not None and before.number is not None:
-        limits.append(Limit(label=f"before {check.show(before.number)}", value=_scaled(check, before.number) or 0.0))
     spans = _spans(view, series)
+    before = progression.before.get(check.name)
+    if before is not None and (was := _scaled(check, before.number)) is not None:
+        # A line of its own colour and marks: only what must be kept is dashed.
+        times = [at for one in series for at, _ in one.points]
+        label = f"before: {check.show(before.number or 0.0)}"
+        series.append(Series(label=label, points=((min(times), was), (max(times), was))))
     return Chart(
         title=f"{check.name} of {view.deployment.service} in {view.deployment.environment}",
         alt=_alt(view, check, tracks, looks.get(check.name)),

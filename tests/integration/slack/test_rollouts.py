@@ -123,9 +123,10 @@ async def test_it_goes_up_step_by_step_as_people_say_and_each_step_is_told(offic
     assert place(office).moves == ["20 %", "50 %", "100 %", "promote"]
     await office.reads("ada", "Succeeded", "thread")
     assert _files(office) == ["1-decide.0.png", "1-decide.1.png"]
-    alt = next(file.alt for file in office.server.workspace.files.values() if file.name == "1-decide.0.png")
-    assert "errors of checkout in staging over time: the canary" in alt
-    assert "limit 2 %" in alt
+    drawn = next(file for file in office.server.workspace.files.values() if file.name == "1-decide.0.png")
+    assert drawn.title == "errors of checkout in staging"
+    assert "errors of checkout in staging over time: the canary" in drawn.alt
+    assert "limit 2 %" in drawn.alt
     told = [one for one in office.seen("ada", "thread") if "Step 1 of 3 passed" in one]
     assert len(told) == 1
 

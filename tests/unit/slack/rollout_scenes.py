@@ -21,6 +21,7 @@ from bot.domain.strategy.plan import PlannedStep
 from bot.domain.strategy.position import Held, Position, Waiver
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from bot.domain.view import DeploymentView
@@ -71,7 +72,7 @@ BAD = (seen(ERRORS, [0.05, 0.081, 0.082]), seen(LATENCY, [118.0, 121.4]), seen(S
 BEFORE = {"errors": read(0.007, -5, 2_000.0), "latency": read(117.0, -5)}
 
 
-def points(values: list[float | None]) -> tuple[Point, ...]:
+def points(values: Sequence[float | None]) -> tuple[Point, ...]:
     """One each half minute."""
     return tuple(Point(at=at(30.0 * (number + 1)), value=value) for number, value in enumerate(values))
 

@@ -210,14 +210,12 @@ def test_pictures_go_with_the_countdown_and_with_what_came_of_it() -> None:
 
 def test_a_picture_shows_both_tracks_the_limit_what_was_before_and_every_step() -> None:
     drawn = picture(rollout(P.DEPLOYING, progression(1, looks=BAD), readings={
-        "errors": {Track.CANARY: points([0.01] * 12 + [0.08]), Track.STABLE: points([0.009] * 13)},
+        "errors": {Track.CANARY: points([*[0.01] * 12, 0.08]), Track.STABLE: points([0.009] * 13)},
     }))  # fmt: skip
     assert drawn is not None
-    assert [one.label for one in drawn.series] == ["v1.2", "v1.1 (stable)"]
-    assert [(one.label, one.value) for one in drawn.limits] == [
-        ("limit 2 %", 2.0),
-        ("before 0.7 %", pytest.approx(0.7)),
-    ]
+    assert [one.label for one in drawn.series] == ["v1.2", "v1.1 (stable)", "before: 0.7 %"]
+    assert [value for _, value in drawn.series[2].points] == [pytest.approx(0.7)] * 2
+    assert [(one.label, one.value) for one in drawn.limits] == [("limit 2 %", 2.0)]
     assert [one.label for one in drawn.spans] == ["20 % of traffic", "50 % of traffic"]
     assert drawn.spans[0].end == drawn.spans[1].begin == at(300)
     assert drawn.unit == "%"

@@ -65,10 +65,12 @@ class Checking:
             if at < watch.next_look(since):
                 return watch
             check = watch.check
-            canary = await self._read(deployment, check, deployment.release, Track.CANARY, at)
-            beside = None
+            reads = [self._read(deployment, check, deployment.release, Track.CANARY, at)]
             if stable and deployment.previous is not None:
-                beside = await self._read(deployment, check, deployment.previous.release, Track.STABLE, at)
+                reads.append(self._read(deployment, check, deployment.previous.release, Track.STABLE, at))
+            canary, *others = await asyncio.gather(*reads)
+            beside = others[0] if others else None
+            if beside is not None:
                 await self._keep(deployment, check, Track.STABLE, beside)
             await self._keep(deployment, check, Track.CANARY, canary)
             return watch.seen(judge_once(check, canary, beside, before.get(check.name), at=at))
@@ -96,6 +98,9 @@ class Checking:
         except DeploymentArchitectError as error:
             log.info("%s of #%s could not be read: %s", check.name, deployment.number, error.message)
             return Reading(value=None, at=at, why=error.message)
+        except Exception as error:  # a plugin's mistake says nothing about the release either
+            log.exception("the metric source %s broke", check.source)
+            return Reading(value=None, at=at, why=f"{check.source} broke ({type(error).__name__}); the log says more")
 
     async def _keep(self, deployment: Deployment, check: Check, track: Track, reading: Reading) -> None:
         await self.readings.add(deployment.id, check.name, track, reading)

@@ -22,6 +22,8 @@ class EndKind(StrEnum):
     PUT_BACK = "put_back"
     #: A gate closed before anything was changed; ``stops`` says which.
     CLOSED = "closed"
+    #: A gate closed between two steps: nothing was changed, and what is next is to be asked anew.
+    LATER = "later"
     #: A person decided that what ran before must come back.
     SENT_BACK = "sent_back"
     #: It cannot be told what the target runs.

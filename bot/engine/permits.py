@@ -95,15 +95,21 @@ class Permits:
         if deployment.phase is not Phase.DEPLOYING or deployment.attempt != attempt:
             # A replica that was taken for dead wakes up, and another one has long gone on.
             return (GateResult(name="turn", verdict=Verdict.BLOCK, sentence="Its turn is over."),)
-        if deployment.is_rollback:
+        if deployment.progression is None or not deployment.progression.position.begun:
+            return () if deployment.is_rollback else stopping(await self.gatekeeper.ask(deployment, artifact=False))
+        return await self.between_steps(deployment)
+
+    async def between_steps(self, deployment: Deployment) -> tuple[GateResult, ...]:
+        """What keeps a rollout under way from its next step now: it was allowed as a whole, and only what stops the
+        line, or locks the place, reaches it. Nothing keeps one that has not begun from being asked everything.
+        """
+        begun = deployment.progression is not None and deployment.progression.position.begun
+        if deployment.is_rollback or not begun:
             return ()
         stops = stopping(await self.gatekeeper.ask(deployment, artifact=False))
-        if deployment.progression is None or not deployment.progression.position.begun:
-            return stops
-        # Under way, it was allowed as a whole; only what stops the line, or locks the place, reaches its next step.
-        return tuple(stop for stop in stops if stop.name in self._between_steps(deployment))
+        return tuple(stop for stop in stops if stop.name in self._reaching(deployment))
 
-    def _between_steps(self, deployment: Deployment) -> frozenset[str]:
+    def _reaching(self, deployment: Deployment) -> frozenset[str]:
         place = self.gatekeeper.catalogs.current().environments.get(deployment.environment)
         goes_on = place is not None and place.freeze_running is WhileRunning.CONTINUE
         return frozenset({"lock"}) if goes_on else frozenset({"lock", "freeze"})

@@ -9,33 +9,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from bot.domain.actor import BOT
 from bot.domain.analysis import countdown as counting
 from bot.domain.analysis.standing import standing_of
-from bot.domain.errors import InvalidTransition, ProviderError
+from bot.domain.errors import InvalidTransition
 from bot.domain.lifecycle import Phase
 from bot.domain.progression import Progression, looks_of
 from bot.domain.strategy.interpret import next_move
 from bot.domain.strategy.moves import Abort, Apply, AskApproval, Cause, Done, Promote, SetWeight, Wait
+from bot.domain.strategy.plan import plan
 from bot.domain.strategy.position import after, start
-from bot.ports.target import SupportsTrafficWeight
+from bot.domain.strategy.voice import hear
+from bot.domain.strategy.words import AbortWord
+from bot.engine.eyes import Eyes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from bot.domain.analysis.countdown import Countdown
     from bot.domain.analysis.watch import Watch
     from bot.domain.catalog import Service
-    from bot.domain.deployment import Deployment
+    from bot.domain.deployment import Deployment, Request
     from bot.domain.ids import DeploymentId
     from bot.domain.strategy.interpret import Decision
     from bot.domain.strategy.kinds import Strategy
     from bot.domain.strategy.moves import Move
+    from bot.domain.strategy.position import Position
     from bot.engine.checking import Checking
     from bot.engine.ledger import Ledger
     from bot.engine.rollout import Rollout
@@ -45,14 +50,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = timedelta(seconds=30)
-_LOOK_AT_WEIGHT = timedelta(seconds=2)
+_LOOK_AT_GATES = timedelta(seconds=2)
+_UNDER_WAY = frozenset({Phase.DEPLOYING, Phase.PAUSED})
+_AGE = re.compile(r" That was \d+ s ago\.")
+"""What `Watch.sentence` says of a number that grows old."""
 
 
 class Ordered(TypedDict):
     """A move that changes the target, or an end, in plain values that outlive the process."""
 
     kind: str
-    """``weight``, ``promote``, ``apply``, ``done``, ``stopped``, ``failed`` or ``superseded``."""
+    """``weight``, ``promote``, ``apply``, ``done``, ``stopped``, ``failed``, ``superseded`` or ``over``."""
     step: int
     percent: int
     note: str
@@ -74,7 +82,6 @@ class Steering:
     look_again: float = 1.0
     """Seconds between two looks for what another replica has done."""
     _reminded: dict[DeploymentId, int] = field(default_factory=dict)
-    _weights: dict[DeploymentId, tuple[datetime, int | None]] = field(default_factory=dict)
 
     async def next(self, deployment_id: DeploymentId) -> Ordered:
         """Wait until something is to be done, and say what. What it is waited for is in the row meanwhile."""
@@ -88,20 +95,26 @@ class Steering:
                 lambda found: found if found.progression else replace(found.touch(), progression=first),
             )
         with self.ledger.woken_by(deployment_id) as woken:
-            while True:
-                woken.clear()
-                deployment = await self.deployments.get(deployment_id)
-                if deployment.request and deployment.request.resolution is None:
-                    return _ordered("stopped")
-                with contextlib.suppress(_MovedError, InvalidTransition):
-                    move, look_at = await self._look(deployment, strategy, service)
-                    if ordered := _order(move):
-                        return ordered
-                    pause = (look_at - self.ledger.now()).total_seconds()
-                    # Not `wait_for`: on Python 3.11 it swallows a cancellation that meets the event being set.
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(max(0.02, min(pause, self.look_again))):
-                            await woken.wait()
+            eyes = Eyes(checking=self.checking, rollout=self.rollout, service=service, woken=woken)
+            try:
+                while True:
+                    woken.clear()
+                    deployment = await self.deployments.get(deployment_id)
+                    if deployment.phase not in _UNDER_WAY:  # a replica that was taken for dead wakes up
+                        return _ordered("over", note=f"It is {deployment.phase.words} already.")
+                    with contextlib.suppress(_MovedError, InvalidTransition):
+                        if deployment.request and deployment.request.resolution is None:
+                            return await self._stop(deployment, strategy, deployment.request)
+                        move, look_at = await self._look(deployment, strategy, service, eyes)
+                        if ordered := _order(move):
+                            return ordered
+                        pause = (look_at - self.ledger.now()).total_seconds()
+                        # Not `wait_for`: on Python 3.11 it swallows a cancellation that meets the event being set.
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(max(0.02, min(pause, self.look_again))):
+                                await woken.wait()
+            finally:
+                await eyes.close()
 
     async def reached(self, deployment_id: DeploymentId, ordered: Ordered) -> None:
         """Record that a move was made. Made once: a repetition finds the step that it leads to."""
@@ -113,6 +126,8 @@ class Steering:
             if progression is None or _is_there(progression, move):
                 raise _MovedError
             position = after(progression.position, move, now)
+            if isinstance(move, SetWeight):  # whoever said so while the weight was being changed means it
+                position = replace(position, held=progression.position.held)
             there = replace(progression.moved(position, now), question=None, why="")
             return replace(found.touch(), version=found.version + 1, progression=there)
 
@@ -125,28 +140,64 @@ class Steering:
         strategy = catalog.strategy(deployment.strategy, deployment.service, deployment.environment)
         return strategy, catalog.service(deployment.service)
 
-    async def _look(self, deployment: Deployment, strategy: Strategy, service: Service) -> tuple[Move, datetime]:
+    async def _stop(self, deployment: Deployment, strategy: Strategy, request: Request) -> Ordered:
+        """A person wants it gone: from now on nothing is asked, and nothing else can be said to it."""
+        was = deployment.progression
+        assert was is not None
+        now, word = self.ledger.now(), AbortWord(by=request.actor, at=request.at, reason=request.reason)
+        position, _ = hear(strategy, was.position, word, standing_of((), now))
+        kept = replace(was.moved(position, now), question=None, why="")
+
+        def unless_moved(found: Deployment) -> Deployment:
+            if found.progression != was:
+                raise _MovedError
+            return replace(found.touch(), progression=kept)
+
+        if kept != was:
+            await self.ledger.amend(deployment.id, unless_moved)
+        await self._show(deployment, Phase.DEPLOYING, "")
+        return _ordered("stopped")
+
+    async def _look(
+        self, deployment: Deployment, strategy: Strategy, service: Service, eyes: Eyes
+    ) -> tuple[Move, datetime]:
         """What is to be done now, with everything that was seen in the row; and when to look again."""
         was = deployment.progression
         assert was is not None
         now = self.ledger.now()
-        watches = was.watches(service.checks)
-        if was.position.begun:
-            watches = await self.checking.look(deployment, watches, since=was.position.since, before=was.before, at=now)
-        weight = await self._weight(deployment, now) if was.position.begun else None
+        seen = eyes.seen(was)
+        if seen is None:
+            eyes.look(deployment, now)
+        watches = seen.watches if seen else was.watches(service.checks)
+        position = _arrived(strategy, deployment, was.position, seen.weight if seen else None, now)
         countdown = deployment.countdown
         armed = countdown is None or countdown.armed
-        standing = standing_of(watches, now, weight=was.position.weight)
-        decision = next_move(strategy, was.position, standing=standing, at=now, observed=weight, armed=armed)
+        decide = partial(
+            next_move,
+            strategy,
+            position,
+            standing=standing_of(watches, now, weight=position.weight),
+            at=now,
+            observed=seen.weight if seen else None,
+        )
+        decision = decide(armed=armed)
         failing = isinstance(decision.move, Abort) and decision.move.cause is Cause.CHECKS
         countdown = self._counted(countdown, decision, service, now) if failing else _recovered(countdown, now)
         if failing and countdown is None:  # there was one, and it was called off for good
-            decision = next_move(strategy, was.position, standing=standing, at=now, observed=weight, armed=False)
+            decision = decide(armed=False)
         elif countdown is not None and not (isinstance(decision.move, Abort) and not failing):
             decision = _counting(decision, countdown, failing=failing)
+        if isinstance(decision.move, SetWeight | Promote):
+            if eyes.busy:  # what is being looked at just now may say no
+                return Wait(until=None, why=""), now + _LONGEST_PAUSE
+            if stops := await self.rollout.permits.between_steps(deployment):
+                decision = _kept_back(decision, was, stops[0].sentence)
         move = decision.move
         await self._keep(deployment, was, decision, move, watches, countdown or deployment.countdown)
-        return move, self._look_at(decision, move, watches, now)
+        times = [now + _LONGEST_PAUSE, *eyes.look_at(watches, was, now), *_times(move, now)]
+        if isinstance(move, Wait) and not was.position.begun:
+            times.append(now + _LOOK_AT_GATES)
+        return move, min(times)
 
     def _counted(
         self, countdown: Countdown | None, decision: Decision, service: Service, now: datetime
@@ -158,22 +209,6 @@ class Steering:
         if countdown is None or not countdown.armed:
             return None
         return counting.fire(countdown, now).countdown
-
-    async def _weight(self, deployment: Deployment, now: datetime) -> int | None:
-        """What part of the traffic goes there, as the target says; None when it does not tell just now."""
-        looked, weight = self._weights.get(deployment.id, (now - _LOOK_AT_WEIGHT, None))
-        if now - looked < _LOOK_AT_WEIGHT:
-            return None
-        target = await self.rollout.target(deployment)
-        if not isinstance(target, SupportsTrafficWeight):
-            return None
-        try:
-            weight = await target.weight(release=deployment.release)
-        except ProviderError as error:
-            log.info("the weight of #%s cannot be read: %s", deployment.number, error.message)
-            weight = None
-        self._weights[deployment.id] = (now, weight)
-        return weight
 
     async def _keep(
         self,
@@ -198,22 +233,27 @@ class Steering:
                 raise _MovedError
             if found.countdown != deployment.countdown:
                 raise _MovedError
-            version = found.version + 1 if decision.said else found.version
+            version = found.version + 1 if said or counted else found.version
             return replace(found.touch(), version=version, progression=kept, countdown=countdown)
 
-        if kept != was or countdown != deployment.countdown or self._to_remind(deployment.id, move):
-            for said in decision.said:
-                log.info("#%s: %s", deployment.number, said)
+        counted = countdown if countdown != deployment.countdown else None
+        said = [*decision.said, *([counted.why] if counted and not counted.state.over else ())]
+        if said or counted or not _same(was, kept) or self._to_remind(deployment.id, move):
+            for sentence in said:
+                log.info("#%s: %s", deployment.number, sentence)
             now = self.ledger.now()
-            if decision.said:
-                note = " ".join(decision.said)
-                await self.ledger.amend_as(deployment.id, unless_moved, kind="progressed", actor=BOT, at=now, note=note)
+            if said or counted:
+                kind, note = "countdown" if counted else "progressed", " ".join(said) or f"{counted and counted.state}"
+                await self.ledger.amend_as(deployment.id, unless_moved, kind=kind, actor=BOT, at=now, note=note)
             else:
                 await self.ledger.amend(deployment.id, unless_moved)
         held = isinstance(move, Wait) and move.until is None
-        phase = Phase.PAUSED if is_question or held else Phase.DEPLOYING
-        if deployment.phase is not phase and deployment.phase in {Phase.PAUSED, Phase.DEPLOYING}:
-            note = kept.why if phase is Phase.PAUSED else ""
+        await self._show(deployment, Phase.PAUSED if is_question or held else Phase.DEPLOYING, kept.why)
+
+    async def _show(self, deployment: Deployment, phase: Phase, why: str) -> None:
+        """Bring it into the phase that says what it does now, unless it is there; a repetition finds it there."""
+        if deployment.phase is not phase and deployment.phase in _UNDER_WAY:
+            note = why if phase is Phase.PAUSED else ""
             key = f"{phase}:{len(deployment.timeline)}"
             await self.ledger.advance(deployment.id, phase, actor=BOT, key=key, note=note)
 
@@ -227,16 +267,49 @@ class Steering:
         self._reminded[deployment_id] = due
         return due > shown
 
-    def _look_at(self, decision: Decision, move: Move, watches: Sequence[Watch], now: datetime) -> datetime:
-        times = [now + _LONGEST_PAUSE]
-        if isinstance(move, Wait) and move.until:
-            times.append(move.until)
-        if isinstance(move, AskApproval):
-            times += [at for at in (move.nags_at, move.escalates_at, move.until) if at > now]
-        if decision.position.begun:
-            times += [watch.next_look(decision.position.since) for watch in watches]
-            times.append(now + _LOOK_AT_WEIGHT)
-        return min(times)
+
+def _times(move: Move, now: datetime) -> list[datetime]:
+    """When the move itself becomes another one."""
+    match move:
+        case Wait(until=datetime() as until):
+            return [until]
+        case AskApproval():
+            return [at for at in (move.nags_at, move.escalates_at, move.until) if at > now]
+        case _:
+            return []
+
+
+def _arrived(
+    strategy: Strategy, deployment: Deployment, position: Position, observed: int | None, now: datetime
+) -> Position:
+    """The position after a change of ours that could not be told to have been made, and was."""
+    steps = plan(strategy)
+    following = position.step + 1
+    if deployment.attempt == 1 or observed is None or not position.begun or following >= len(steps):
+        return position
+    if observed != steps[following].weight or observed > position.approved:
+        return position
+    return after(position, SetWeight(step=following, percent=observed), now)
+
+
+def _kept_back(decision: Decision, was: Progression, why: str) -> Decision:
+    """What is to be done while a gate is closed: nothing, and it is decided anew when it opens."""
+    position, said = decision.position, decision.said
+    if (position.step, position.weight) == (was.position.step, was.position.weight):
+        position, said = was.position, ()
+    return replace(decision, move=Wait(until=None, why=why), position=position, said=said)
+
+
+def _same(was: Progression, kept: Progression) -> bool:
+    """Whether people would see the same. How old a number is meanwhile is not worth a line in the database."""
+    return _ageless(was) == _ageless(kept)
+
+
+def _ageless(progression: Progression) -> Progression:
+    question = progression.question
+    if question is not None:
+        question = replace(question, why=_AGE.sub("", question.why), refused=_AGE.sub("", question.refused))
+    return replace(progression, why=_AGE.sub("", progression.why), question=question)
 
 
 def _recovered(countdown: Countdown | None, now: datetime) -> Countdown | None:

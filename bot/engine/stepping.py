@@ -5,8 +5,7 @@ Decides nothing: `steering` says what is to be done.
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderError
@@ -67,36 +66,34 @@ class Stepping:
     async def _forward(
         self, deployment_id: DeploymentId, operation: OperationId, call: Callable[[], Awaitable[Handle]], attempt: int
     ) -> End:
-        """Make one change once the gates let it; between two steps a closed one is waited for, and that is said."""
+        """Make one change if the gates let it. Between two steps a closed one is no end: see `EndKind.LATER`."""
 
         async def permitted() -> Handle:
             async with self.permits.forward(deployment_id, attempt):
                 return await call()
 
-        async for deployment in self.rollout.changes(deployment_id):
-            if deployment.request and deployment.request.resolution is None:
-                return end(EndKind.STOPPED)
-            begun = deployment.progression is not None and deployment.progression.position.begun
-            try:
-                made = await self.rollout.mutate(deployment, permitted, attempt)
-                if begun and made["kind"] == EndKind.ERRORED:
-                    return end(EndKind.FAILED, made["note"])  # what was begun is taken back
-                return made
-            except ClosedError as closed:
-                if not begun:
-                    return await self.rollout.closed(deployment, operation, attempt, closed)
-                if found := await self._made(deployment, operation, attempt):
-                    return found
-                await self._say(deployment, closed.stops[0].sentence)
-            except TimeoutError:
-                return end(
-                    EndKind.UNKNOWN, "The target did not answer in time. It may or may not have taken the change."
-                )
-        raise AssertionError("a deployment's changes never end")
+        if attempt > 1:
+            await self.permits.run_out(deployment_id)
+        deployment = await self.deployments.get(deployment_id)
+        if deployment.request and deployment.request.resolution is None:
+            return end(EndKind.STOPPED)
+        begun = deployment.progression is not None and deployment.progression.position.begun
+        try:
+            made = await self.rollout.mutate(deployment, permitted, attempt)
+        except ClosedError as closed:
+            if not begun:
+                return await self.rollout.closed(deployment, operation, attempt, closed)
+            return await self._made(deployment, operation, attempt) or end(EndKind.LATER, closed.stops[0].sentence)
+        except TimeoutError:
+            return end(EndKind.UNKNOWN, "The target did not answer in time. It may or may not have taken the change.")
+        if begun and made["kind"] == EndKind.ERRORED:
+            return end(EndKind.FAILED, made["note"])  # what was begun is taken back
+        return made
 
     async def _made(self, deployment: Deployment, operation: OperationId, attempt: int) -> End | None:
         """The end of a change that was made before a crash; None if it was not."""
         target = await self.rollout.target(deployment)
+        await self.permits.run_out(deployment.id)  # until then one that was sent may still arrive
         try:
             handle = await patiently(lambda: target.find(operation=operation), patience=30)
         except ProviderError as error:
@@ -105,14 +102,3 @@ class Stepping:
             return None
         await self.ledger.amend(deployment.id, lambda found: found.evolve(handle=handle, attempt=attempt))
         return end(EndKind.DONE)
-
-    async def _say(self, deployment: Deployment, why: str) -> None:
-        """Show what the next step waits for."""
-
-        def said(found: Deployment) -> Deployment:
-            if found.progression is None or found.progression.why == why:
-                return found
-            return replace(found.touch(), progression=replace(found.progression, why=why))
-
-        with contextlib.suppress(ProviderError):
-            await self.ledger.amend(deployment.id, said)

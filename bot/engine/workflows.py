@@ -160,6 +160,8 @@ class Workflows(DBOSConfiguredInstance):
                     moved = await _step("promote", self.steps.stepping.promote, deployment, turn, attempt)
                 case kind:
                     return end(_ENDS.get(kind, EndKind.UNKNOWN), ordered["note"])
+            if moved["kind"] == EndKind.LATER:
+                continue
             if moved["kind"] == EndKind.DONE:
                 moved = await _step("watch", self.steps.rollout.watch, deployment)
             if moved["kind"] != EndKind.DONE:

@@ -245,7 +245,8 @@ def _plan(release: Release, wanted: int, current: Running | None, status: PlaceS
         changes.append(f"Start {instances} of {release.version}; nothing runs now.")
     else:
         if not release.same_as(current.release) or release.version != current.release.version:
-            changes.append(f"Replace {current.release.version} by {release.version}, one instance after the other.")
+            # How it is done is the strategy's to say.
+            changes.append(f"Replace {current.release.version} by {release.version}.")
         if current.instances != wanted:
             changes.append(f"Run {instances} instead of {current.instances}.")
         if not current.all_healthy:

@@ -51,6 +51,8 @@ class Store:
     protected: bool = False
     asked: tuple[str, ...] = ()
     """Who may approve what waits for it."""
+    shown: Callable[[DeploymentView], DeploymentView] = lambda view: view
+    """What else people see of a deployment."""
     crash_before_posted: Callable[[str], bool] = lambda key: False
 
     # Deployments
@@ -65,12 +67,13 @@ class Store:
 
     async def view(self, deployment_id: DeploymentId) -> DeploymentView:
         deployment = await self.get(deployment_id)
-        return DeploymentView(
+        view = DeploymentView(
             deployment=deployment,
             protected=self.protected,
             current=deployment.phase is P.SUCCEEDED,
             approval=self._approval(deployment),
         )
+        return self.shown(view)
 
     def _approval(self, deployment: Deployment) -> ApprovalView | None:
         asked_at = deployment.asked_at

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bot.domain.actor import BOT
 from bot.domain.audit import Deed
 from bot.domain.deployment import Hold, Wish
-from bot.domain.errors import DeploymentArchitectError, InvalidTransition, ProviderError
+from bot.domain.errors import InvalidTransition, ProviderError
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action
 from bot.domain.policy.approval import TallyState
@@ -47,8 +47,6 @@ log = logging.getLogger(__name__)
 HELD_FOR = timedelta(hours=24)
 """How long a deployment is held before it expires."""
 _LOOK_AT_GATES = timedelta(seconds=30)
-_EXEMPT = frozenset({"lock", "freeze", "window"})
-"""Gates that may let a rollback through although they stop everything else."""
 
 
 @dataclass(kw_only=True, repr=False)  # DBOS logs what it runs, and whatever it holds is too much to be told
@@ -244,11 +242,8 @@ class Admission:
         door_and_rule: tuple[Membership, str] | None = None,
     ) -> Deployment:
         """Bring it where it belongs now: to be approved, to its time, into a hold or into the queue."""
-        stops: Sequence[GateResult] = ()
-        if deployment.is_rollback:
-            note = note or await self._exemptions(deployment)
-        else:
-            stops = stopping(await self.gatekeeper.ask(deployment))
+        note = note or (await self.gatekeeper.exemptions(deployment) if deployment.is_rollback else "")
+        stops = stopping(await self.gatekeeper.ask(deployment)) if not deployment.is_rollback else ()
         wish, now = deployment.wish, self.ledger.now()
         if any(stop.name == "approval" for stop in stops):
             return await self._stop(deployment, stops)
@@ -268,16 +263,6 @@ class Admission:
         if queued.phase is Phase.QUEUED:
             await self.queueing.supersede(queued)
         return queued
-
-    async def _exemptions(self, deployment: Deployment) -> str:
-        """What a rollback passes that would stop anything else, in sentences. It is never held up by this question."""
-        try:
-            results = await self.gatekeeper.ask(deployment, artifact=False)
-        except DeploymentArchitectError as error:
-            log.warning("what the rollback #%s passes cannot be told: %s", deployment.number, error.message)
-            return ""
-        passed = [one.sentence for one in results if one.name in _EXEMPT and one.verdict is Verdict.WARN]
-        return " ".join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in passed)
 
     async def _set_time(self, deployment: Deployment, wish: Wish) -> None:
         if await self.schedules.of(deployment.id) is None:

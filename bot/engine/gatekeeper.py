@@ -6,11 +6,12 @@ What cannot be found out is handed on as unknown, which the gates take for a no.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
-from bot.domain.errors import IdentityUnknown, NotAuthorized, ProviderError
+from bot.domain.errors import DeploymentArchitectError, IdentityUnknown, NotAuthorized, ProviderError
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.approval import Subject, tally
 from bot.domain.policy.gates import Facts, GateResult, Verdict, check_gates
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from bot.ports.people import People
     from bot.ports.providers import CatalogSource, Providers
 
+log = logging.getLogger(__name__)
+
+_EXEMPT = frozenset({"lock", "freeze", "window"})
+"""Gates that may let a rollback through although they stop everything else."""
 _AT_DEQUEUE = 10.0
 """Seconds that looking for an artifact may take while others wait."""
 
@@ -99,6 +104,16 @@ class Gatekeeper:
                 artifact=artifact,
             )
         )
+
+    async def exemptions(self, deployment: Deployment) -> str:
+        """What a rollback passes that would stop anything else, in sentences. It is never held up by this question."""
+        try:
+            results = await self.ask(deployment, artifact=False)
+        except DeploymentArchitectError as error:
+            log.warning("what the rollback #%s passes cannot be told: %s", deployment.number, error.message)
+            return ""
+        passed = [one.sentence for one in results if one.name in _EXEMPT and one.verdict is Verdict.WARN]
+        return " ".join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in passed)
 
     async def foresee(
         self,

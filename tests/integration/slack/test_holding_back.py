@@ -146,8 +146,7 @@ async def test_the_glass_is_broken_with_the_name_typed_by_hand_and_reviewed(offi
     assert office.place("checkout@production").applied == ["v1.2"]
     await office.reads("grace", "Glass broken", "channel")
     await office.says("ada", "break-glass checkout v1.3 production")
-    receipt = await office.sends("ada", "Break the glass", Reason="Me too", confirm="checkout")
-    assert "You may not break the glass" in receipt.errors["reason"]
+    await office.reads("ada", "You may not break the glass", "ephemeral")
 
 
 async def test_the_home_tab_follows_what_is_locked_whoever_locks_it(office: Office) -> None:

@@ -300,4 +300,6 @@ def _needs_somebody(deployment: Deployment) -> bool:
     """Whether it stays where it is until a person does something."""
     if deployment.phase is Phase.HELD:
         return deployment.hold is not None and not deployment.hold.resumes
+    if deployment.phase is Phase.PAUSED and (going := deployment.progression) is not None:
+        return going.question is not None or going.position.held is not None
     return deployment.phase is Phase.NEEDS_ATTENTION

@@ -18,6 +18,7 @@ from bot.slack.render.deployment import SYMBOLS, phase_words, release_words, roo
 from bot.slack.render.gates import gate_line, lock_line
 from bot.slack.render.message import Message, compose
 from bot.slack.render.placed import diff, placed, stats, where
+from bot.slack.render.progress import UNDER_WAY, step_words
 from bot.slack.render.steps import queue_parts
 from bot.slack.render.text import clause, clean, duration, escape, instant, name, plain, sentence
 
@@ -271,8 +272,9 @@ def _short(deployment: Deployment) -> str:
 def _running(view: DeploymentView) -> str:
     deployment = view.deployment
     line = f"{SYMBOLS[deployment.phase]} *{phase_words(deployment.phase)}* #{deployment.number} {_short(deployment)}"
+    going = f" · {words}" if deployment.phase in UNDER_WAY and (words := step_words(view)) else ""
     return line + (
-        f" · {' · '.join(queue_parts(view.queue))}" if view.queue else f" · since {instant(deployment.since)}"
+        f" · {' · '.join(queue_parts(view.queue))}" if view.queue else f"{going} · since {instant(deployment.since)}"
     )
 
 

@@ -13,6 +13,7 @@ from bot.slack.render.buttons import buttons
 from bot.slack.render.deployment import release_words, status, working
 from bot.slack.render.gates import freeze_line, lock_line, override_line, void_line, window_line
 from bot.slack.render.plans import change_lines
+from bot.slack.render.progress import headline
 from bot.slack.render.text import doer, escape, instant, name
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ def _card(view: DeploymentView, viewer: Actor | None, *, votes: bool) -> list[Bl
     ]
     if deployment.phase is Phase.AWAITING_APPROVAL and deployment.plan:
         card.append(b.context(_planned(deployment, deployment.plan)))
+    if line := headline(view):
+        card.append(b.context(line))
     marks = [*(override_line(override) for override in view.overrides), void_line(view)]
     card += [b.context(line) for line in marks if line][:3]
     if deployment.request:

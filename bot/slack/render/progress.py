@@ -49,6 +49,14 @@ def step_words(view: DeploymentView) -> str:
     return f"step {position.step + 1} of {len(view.steps)}, {position.weight} %"
 
 
+def headline(view: DeploymentView) -> str:
+    """The one line about the rollout that matters most now, where there is no room for more; empty without any."""
+    lines = _where(view)
+    countdown = view.deployment.countdown
+    running = countdown is not None and not countdown.state.over
+    return next(iter(lines[:1] if running else lines[-1:]), "")
+
+
 def question_line(view: DeploymentView, question: AskApproval) -> str:
     """What people are asked, or why only a forced word would be taken; until when, and what happens then."""
     until = f"until {instant(question.until)}, then {OTHERWISE[question.otherwise]}"

@@ -114,6 +114,8 @@ async def test_it_goes_up_step_by_step_as_people_say_and_each_step_is_told(offic
     card = await office.reads("ada", "step 1 of 3, 20 %", "channel")
     assert "✓ errors – Pass: 0.4 % · limit 2 %" in card.replace("*", "")
     assert "500 samples" in card
+    await office.server.hands.open_home("ada")
+    await office.reads("ada", "Needs attention #1 checkout to staging", "home")
     await office.presses("ada", "Promote to 50 %", "thread")
     await office.reads("ada", "promoted by ada", "thread")
     await asks(office, 50)

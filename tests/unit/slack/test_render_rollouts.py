@@ -30,10 +30,13 @@ from bot.domain.grammar import PromoteIntent, Vocabulary, parse
 from bot.domain.ids import DeploymentId
 from bot.domain.metric import Track
 from bot.domain.strategy.moves import Abort, Cause
+from bot.domain.view import Overview
 from bot.slack.names import ActionId, ButtonValue
+from bot.slack.render import answers
 from bot.slack.render.buttons import buttons
 from bot.slack.render.checks import check_lines
 from bot.slack.render.deployment import root, spoken
+from bot.slack.render.home import home
 from bot.slack.render.notes import notes
 from bot.slack.render.picture import picture
 from bot.slack.render.steps import steps
@@ -235,6 +238,16 @@ def test_a_limit_of_zero_is_drawn_too() -> None:
     drawn = picture(rollout(P.DEPLOYING, progression(), checks=(check,)))
     assert drawn is not None
     assert drawn.limits[0].value == 0.0
+
+
+def test_the_home_tab_and_the_list_tell_the_step_and_what_people_are_asked() -> None:
+    asks, fails = SCENES["rollout.asks"], SCENES["rollout.countdown"]
+    shown = str(home(Overview(running=[asks], placements=[], attention=[asks.deployment.id], at=at(0)))["blocks"])
+    assert "Needs attention" in shown
+    assert "promote to 50 % or 100 %?" in shown
+    assert "'Promote to 50 %'" in shown
+    assert "*Automatic rollback* at" in str(home(Overview(running=[fails], placements=[], at=at(0)))["blocks"])
+    assert "step 1 of 3, 20 %" in str(answers.statuses("Under way", [asks]).blocks)
 
 
 HOSTILE = ["<!channel>", "*bold* `code` ~x~", "a\nb\n> c", "\u202egnp", "\ud800", "x" * 5_000, "&<>" * 900, ":tada:"]

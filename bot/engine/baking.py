@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bot.domain.actor import BOT
 from bot.domain.analysis import countdown as counting
@@ -17,7 +17,7 @@ from bot.domain.progression import Progression, looks_of
 from bot.domain.strategy.position import start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
     from datetime import datetime
 
     from bot.domain.analysis.countdown import Countdown
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bot.engine.ledger import Ledger
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.providers import CatalogSource
+
+T = TypeVar("T")
 
 _SOON = timedelta(seconds=30)
 
@@ -64,6 +66,7 @@ class Baking:
                 deployment = await self.deployments.get(deployment_id)
                 countdown = deployment.countdown
                 if not await self._serves(deployment):
+                    await self._leave(deployment)
                     return ""
                 if countdown is not None and countdown.state is counting.CountdownState.FIRED:
                     return countdown.why
@@ -73,7 +76,7 @@ class Baking:
                     return ""
                 look_at = ends
                 with contextlib.suppress(_MovedError):
-                    look_at = await self._look(deployment, service, since=succeeded.at, at=now)
+                    look_at = await self._look(deployment, service, woken, since=succeeded.at, at=now)
                 pause = max(0.02, min(self.look_again, (look_at - self.ledger.now()).total_seconds()))
                 # Not `wait_for`: on Python 3.11 it swallows a cancellation that meets the event being set.
                 with contextlib.suppress(TimeoutError):
@@ -87,13 +90,50 @@ class Baking:
         placements = await self.releases.placements([(deployment.service, deployment.environment)])
         return bool(placements) and placements[0].deployment == deployment.id
 
-    async def _look(self, deployment: Deployment, service: Service, *, since: datetime, at: datetime) -> datetime:
+    async def _leave(self, deployment: Deployment) -> None:
+        """Somebody else has taken it back, or put another in its place: nothing is counted down for it any more."""
+        countdown, now = deployment.countdown, self.ledger.now()
+        if countdown is None or countdown.state.over:
+            return
+        by = deployment.timeline[-1].actor if deployment.phase is not Phase.SUCCEEDED else BOT
+
+        def ended(found: Deployment) -> Deployment:
+            if found.countdown is None or found.countdown.state.over:
+                return found
+            return replace(found.touch(), countdown=counting.cancel(found.countdown, by, now).countdown)
+
+        await self.ledger.amend(deployment.id, ended)
+
+    async def _first(self, deployment: Deployment, service: Service, since: datetime) -> Progression:
+        """That of a release that came in one go, with what its checks said before the change began."""
+        begun = deployment.reached(Phase.DEPLOYING)
+        before = await self.checking.before(deployment, service, at=begun.at if begun else None)
+        return Progression(position=start(since), before=before)
+
+    async def _look(
+        self, deployment: Deployment, service: Service, woken: asyncio.Event, *, since: datetime, at: datetime
+    ) -> datetime:
         """Look at what is due; when to look again. Raises `_MovedError` when a person was faster."""
-        was = deployment.progression or Progression(position=start(since))
-        watches = await self.checking.look(
-            deployment, was.watches(service.checks), since=since, before=was.before, at=at, stable=False
-        )
-        standing = standing_of(watches, at)
+        was = deployment.progression
+        running = deployment.countdown if deployment.countdown and not deployment.countdown.state.over else None
+
+        async def see() -> tuple[Progression, tuple[Watch, ...]]:
+            first = was or await self._first(deployment, service, since)
+            watches = first.watches(service.checks)
+            seen = await self.checking.look(deployment, watches, since=since, before=first.before, at=at, alone=True)
+            return first, seen
+
+        left = (running.deadline - at).total_seconds() if running else None
+        if (found := await _unless(woken, see(), left)) is None:
+            if woken.is_set() or running is None:
+                raise _MovedError
+            was = was or Progression(position=start(since))
+            found = was, was.watches(service.checks)
+        was, watches = found
+        at = max(at, self.ledger.now()) if running else at
+        # What people have taken upon themselves when they let it go on, they have for this time too.
+        waived = ((one.check, one.verdict) for one in was.position.waived)
+        standing = standing_of(watches, at).waiving(waived)
         countdown = _counted(deployment.countdown, standing, service, at)
         kept = replace(was, looks=looks_of(watches))
         if kept != deployment.progression or countdown != deployment.countdown:
@@ -109,6 +149,18 @@ class Baking:
             else:
                 await self.ledger.amend(deployment.id, unless_moved)
         return _next(watches, countdown, since, at)
+
+
+async def _unless(woken: asyncio.Event, work: Coroutine[object, object, T], within: float | None) -> T | None:
+    """What the work comes to; None as soon as somebody has said something, or when it takes longer than that."""
+    working, waking = asyncio.ensure_future(work), asyncio.ensure_future(woken.wait())
+    try:
+        await asyncio.wait({working, waking}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, waking):
+            task.cancel()
+        await asyncio.gather(working, waking, return_exceptions=True)
 
 
 def _counted(countdown: Countdown | None, standing: Standing, service: Service, at: datetime) -> Countdown | None:

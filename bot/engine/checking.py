@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.domain.analysis.judge import judge_once
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 10.0
 """Seconds that one answer of a metric source may take."""
+_PAST = timedelta(seconds=1)
 
 
 @dataclass(kw_only=True, repr=False)  # DBOS logs what it runs, and whatever it holds is too much to be told
@@ -39,11 +41,13 @@ class Checking:
     providers: Providers
     readings: Readings
 
-    async def before(self, deployment: Deployment, service: Service) -> Mapping[str, Reading]:
-        """What each check would have said of what ran before; nothing where nothing ran."""
+    async def before(
+        self, deployment: Deployment, service: Service, *, at: datetime | None = None
+    ) -> Mapping[str, Reading]:
+        """What each check says of what ran before the deployment, at ``at`` (None: now); nothing where nothing ran."""
         if deployment.previous is None:
             return {}
-        release, at = deployment.previous.release, self.ledger.now()
+        release, at = deployment.previous.release, at or self.ledger.now()
         read = await asyncio.gather(
             *(self._read(deployment, check, release, Track.STABLE, at) for check in service.checks)
         )
@@ -57,16 +61,19 @@ class Checking:
         since: datetime,
         before: Mapping[str, Reading],
         at: datetime,
-        stable: bool = True,
+        alone: bool = False,
     ) -> tuple[Watch, ...]:
-        """The watches after whatever look is due at ``at``. Without ``stable`` nothing else serves beside it."""
+        """The watches after whatever look is due at ``at``. ``alone``, it is the stable release and nothing is beside
+        it.
+        """
+        track = Track.STABLE if alone else Track.CANARY
 
         async def one(watch: Watch) -> Watch:
             if at < watch.next_look(since):
                 return watch
             check = watch.check
-            reads = [self._read(deployment, check, deployment.release, Track.CANARY, at)]
-            if stable and deployment.previous is not None:
+            reads = [self._read(deployment, check, deployment.release, track, at)]
+            if not alone and deployment.previous is not None:
                 reads.append(self._read(deployment, check, deployment.previous.release, Track.STABLE, at))
             canary, *others = await asyncio.gather(*reads)
             beside = others[0] if others else None
@@ -91,8 +98,9 @@ class Checking:
         try:
             catalog = await self.catalogs.at(deployment.catalog_revision)
             source = self.providers.metrics(catalog, check.source)
+            past = at if at < self.ledger.now() - _PAST else None  # what is now, a source need not be told
             async with asyncio.timeout(_PATIENCE):
-                return await source.read(check.query, subject=subject, window=check.window)
+                return await source.read(check.query, subject=subject, window=check.window, at=past)
         except TimeoutError:
             return Reading(value=None, at=at, why=f"{check.source} did not answer within {_PATIENCE:g} s")
         except DeploymentArchitectError as error:

@@ -18,12 +18,14 @@ from bot.domain.errors import (
     NoRollback,
     NotAuthorized,
     NothingToDo,
+    ProviderError,
     SomebodyWasFaster,
 )
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.gates import stopping
 from bot.engine.orders import Admitted, Order
+from bot.engine.patience import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,12 +162,19 @@ class Requests:
         now_running = await self.orders.placement(found.service, found.environment)
         if found.phase is not Phase.SUCCEEDED or now_running is None or now_running.deployment != found.id:
             return
-        catalog = self.catalogs.current()
+        catalog, now = self.catalogs.current(), self.ledger.now()
         try:
-            back_to = await self._proven(catalog, found, None)
-        except NoRollback as refusal:
-            barred = refusal.message
-            await self.ledger.amend(deployment_id, lambda one: _barred(one, barred, self.ledger.now()))
+            back_to = await patiently(lambda: self._proven(catalog, found, None), patience=60)
+        except (NoRollback, ProviderError) as refusal:
+            barred = f"{refusal.message.rstrip('.')}."
+            await self.ledger.amend_as(
+                deployment_id,
+                lambda one: _barred(one, barred, now),
+                kind="countdown",
+                actor=BOT,
+                at=now,
+                note=f"This is not rolled back automatically: {barred} A person must decide.",
+            )
             return
         order = Order(
             service=found.service,
@@ -342,10 +351,10 @@ _WAS = {
 
 def _barred(deployment: Deployment, why: str, at: datetime) -> Deployment:
     """The deployment whose automatic rollback cannot be: a person must look."""
-    if deployment.countdown is None:
+    if deployment.countdown is None or deployment.countdown.state is CountdownState.PAGED:
         return deployment
     barred = replace(deployment.countdown, state=CountdownState.PAGED, barred=why, ended=at)
-    return replace(deployment.touch(), countdown=barred)
+    return replace(deployment.touch(), version=deployment.version + 1, countdown=barred)
 
 
 def _still_waiting(deployment: Deployment) -> Deployment:

@@ -23,11 +23,14 @@ class Message:
     text: str
     blocks: list[Block]
     metadata: dict[str, Any] = field(default_factory=dict)
+    sense: str = ""
+    """What of it counts: while this stays, it is not shown anew because of the rest. Empty: all of it counts."""
 
     @property
     def digest(self) -> str:
         """Of what people see: two messages of one digest look the same. Metadata is not part of it."""
-        content = json.dumps([self.text, self.blocks], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        counts = self.sense or [self.text, self.blocks]
+        content = json.dumps(counts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 

@@ -6,6 +6,7 @@ was come to twice is told twice.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,8 @@ def _question(
         lines = [f"○ *Waits for a decision*: {title}. Promote to {options(question)}? {requester}, please say {until}."]
     lines += check_lines(view)
     row = [*step_buttons(view), *abort(view)]
-    yield _note(view, key, lines, live=True, row=row, drawn=picture(view))
+    sense = f"{question.asked} {question.until} {'refused' if question.refused else 'open'}"
+    yield _note(view, key, lines, live=True, row=row, drawn=picture(view), sense=sense)
     yield from _reminders(view, question, index)
 
 
@@ -146,6 +148,8 @@ def _answer(view: DeploymentView, progression: Progression, one: Reached, after:
     if deployment.request is not None:
         return f"{name(deployment.request.actor)} has asked to stop it"
     countdown = deployment.countdown
+    if position.abort is not None or (countdown is not None and countdown.state is CountdownState.FIRED):
+        return "it is taken back"
     if countdown is not None and countdown.state is CountdownState.RUNNING:
         return "meanwhile its checks fail"
     if position.held is not None:
@@ -174,6 +178,7 @@ def countdown_notes(view: DeploymentView) -> Iterator[Note]:
         settled=over and countdown.state is not CountdownState.PAGED,
         row=countdown_buttons(view),
         drawn=picture(view) if not over or countdown.state is CountdownState.PAGED else None,
+        sense=f"{countdown.state} {countdown.deadline} {countdown.by}",
     )
 
 
@@ -187,9 +192,13 @@ def _note(
     broadcast: bool = False,
     row: Sequence[dict[str, Any]] = (),
     drawn: Chart | None = None,
+    sense: str = "",
 ) -> Note:
+    """A reply. ``sense`` is what it is edited for beside its buttons: numbers are on the card, where they stay true."""
     content = [b.section("\n".join(lines))]
     if row:
         content.append(b.actions(row))
     message = compose(lines[0].replace("*", ""), content, metadata(view, key))
+    if sense:
+        message = replace(message, sense="\n".join([sense, *(element["text"]["text"] for element in row)]))
     return Note(key, message, broadcast=broadcast, picture=drawn, live=live, settled=settled)

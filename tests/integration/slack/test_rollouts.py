@@ -111,8 +111,8 @@ async def events(office: Office, kind: str) -> list[str]:
 async def test_it_goes_up_step_by_step_as_people_say_and_each_step_is_told(office: Office) -> None:
     await office.says("ada", "checkout v1.2 staging")
     await asks(office, 20)
-    card = await office.reads("ada", "step 1 of 3, 20 %", "channel")
-    assert "✓ errors – Pass: 0.4 % · limit 2 %" in card.replace("*", "")
+    card = await office.reads("ada", "✓ errors – Pass: 0.4 % · limit 2 %", "channel")
+    assert "step 1 of 3, 20 % of the traffic" in card
     assert "500 samples" in card
     await office.server.hands.open_home("ada")
     await office.reads("ada", "Needs attention #1 checkout to staging", "home")

@@ -10,6 +10,7 @@ import pytest
 from rollout_scenes import (
     BAD,
     ERRORS,
+    GOOD,
     at,
     counted,
     points,
@@ -42,6 +43,7 @@ from bot.slack.render.picture import picture
 from bot.slack.render.steps import steps
 
 if TYPE_CHECKING:
+    from bot.domain.progression import Looks
     from bot.domain.view import DeploymentView
 
 SCENES = rollout_scenes()
@@ -193,6 +195,27 @@ def test_a_question_that_is_over_is_edited_and_never_posted_late() -> None:
     asks = note(SCENES["rollout.asks"], "decide.0")
     assert not asks.settled
     assert asks.picture is not None
+
+
+def test_the_thread_is_not_edited_for_every_number_but_for_what_can_be_done() -> None:
+    def digest(name: str, key: str, looks: tuple[Looks, ...], **changes: object) -> str:
+        shown = SCENES[name]
+        assert shown.deployment.progression is not None
+        going = replace(shown.deployment.progression, looks=looks)
+        made = replace(shown.deployment, progression=going, **changes)  # type: ignore[arg-type]  # its own names
+        return str(note(replace(shown, deployment=made), key).message.digest)
+
+    key, other = "countdown.20251103093240", (seen(ERRORS, [0.06, 0.07, 0.09]), *BAD[1:])
+    assert digest("rollout.countdown", key, BAD) == digest("rollout.countdown", key, other)
+    snoozed = counted(deadline=at(750), snoozes=1)
+    assert digest("rollout.countdown", key, BAD) != digest("rollout.countdown", key, BAD, countdown=snoozed)
+    assert digest("rollout.asks", "decide.0", GOOD) == digest("rollout.asks", "decide.0", BAD)
+    asks, refused = (note(SCENES[name], "decide.0").message.digest for name in ("rollout.asks", "rollout.refused"))
+    assert asks != refused
+    card = {root(replace(SCENES["rollout.asks"], deployment=replace(
+        SCENES["rollout.asks"].deployment, progression=progression(looks=looks, question=question())
+    ))).digest for looks in (GOOD, BAD)}  # fmt: skip
+    assert len(card) == 2, "there the numbers stay true"
 
 
 def test_people_are_reminded_once_and_then_others_in_the_channel() -> None:

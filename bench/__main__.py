@@ -21,6 +21,7 @@ MEASUREMENTS = {
     "ack": "acknowledging a command, against a bare Bolt app",
     "first": "from a command to the first change of the target",
     "crowd": "1,000 deployments at once",
+    "rollback_reaction": "from a limit that is crossed, and from Roll back now, to the first change back",
     "handover": "the lock from one deployment to the next",
     "policy": "whether a deployment may go on, of a large organisation",
     "where": "what runs where, of a large organisation",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.catalog.load import parse
 from bot.catalog.options import Providers as ProviderModels
+from bot.catalog.past import CatalogWithPast
 from bot.catalog.watch import LiveCatalog
 from bot.domain.errors import ConfigurationError, DeploymentArchitectError
 from integrations import registry
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
-    from bot.ports.revisions import CatalogRevisions
     from bot.ports.target import Target
     from bot.sandbox.demo import Demo
     from bot.sandbox.script.lines import Script
@@ -89,37 +89,6 @@ class RegisteredProviders:
         return self._metrics[key]
 
 
-@dataclass(kw_only=True)
-class CatalogWithPast:
-    """The live catalog, and every revision that a deployment began with."""
-
-    live: LiveCatalog
-    revisions: CatalogRevisions
-    _past: dict[str, Catalog] = field(default_factory=dict)
-
-    def current(self) -> Catalog:
-        """The last good configuration."""
-        return self.live.current()
-
-    async def at(self, revision: str) -> Catalog:
-        """The configuration of that revision."""
-        current = self.live.current()
-        if current.revision == revision:
-            return current
-        if found := self.live.revision(revision) or self._past.get(revision):
-            return found
-        kept = await self.revisions.text(revision)
-        if kept is None:
-            raise ConfigurationError(f"The configuration {revision[:12]} that this deployment began with is gone.")
-        name, text = kept
-        self._past[revision] = catalog = parse(text, name, provider_models())
-        return catalog
-
-    async def keep_current(self) -> None:
-        """Store the text of the current revision, before any deployment begins with it."""
-        await self.revisions.save(self.live.current().revision, name=self.live.name, text=self.live.text)
-
-
 @contextlib.asynccontextmanager
 async def running_bot(settings: Settings) -> AsyncIterator[Bot]:
     """A bot that serves until the block is left. Raises `ConfigurationError` or `StoreError` if it cannot start."""
@@ -154,7 +123,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     listening = bind(settings.host, settings.port)
     stack.callback(listening.close)
     store = await stack.enter_async_context(Store.open(settings.database, replica=settings.executor_id))
-    catalogs = CatalogWithPast(live=live, revisions=store.revisions)
+    catalogs = CatalogWithPast(live=live, revisions=store.revisions, providers=provider_models)
     await catalogs.keep_current()
     providers = RegisteredProviders()
     metrics = Metrics()

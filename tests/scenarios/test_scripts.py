@@ -23,7 +23,19 @@ if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
 HERE = Path(__file__).parent
-LONG = frozenset({"break_glass", "late", "plan", "run_next", "supersede"})
+LONG = frozenset(
+    {
+        "break_glass",
+        "canary",
+        "canary_crash",
+        "canary_up",
+        "canary_words",
+        "late",
+        "plan",
+        "run_next",
+        "supersede",
+    }
+)
 """Those that the short run leaves out: what they show is close to what others show, or waits."""
 
 

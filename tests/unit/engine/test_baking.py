@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from canary_world import CHECKOUT, ERRORS, PRODUCTION, Canaries, play, story
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 QUICK = (Step(weight=20, bake=5),)
 
 
-async def _serving(w: Canaries, version: str = "v2", **more: object) -> Deployment:
+async def _serving(w: Canaries, version: str = "v2", **more: Any) -> Deployment:
     one = await w.deploy(version, **more)
     return await w.when(one, lambda row: row.phase is Phase.SUCCEEDED)
 

@@ -13,12 +13,14 @@ from bot.domain.lifecycle import Phase
 from bot.domain.strategy.kinds import OnTimeout, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.domain.deployment import Deployment
 
 ASKING = (Step(weight=20, bake=4, approval=True), Step(weight=50, bake=4, approval=True))
 
 
-def _words(found: list[Deployment | BaseException]) -> list[str]:
+def _words(found: Iterable[Deployment | BaseException]) -> list[str]:
     return [str(one) for one in found if isinstance(one, BaseException)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from canary_world import Canaries, play, story
@@ -37,7 +37,7 @@ async def _to_its_end(w: Canaries, one: Deployment) -> Deployment:
     raise AssertionError(f"it has no end: {await w.row(one)}")
 
 
-def _points(folder: pytest.TempPathFactory, **about: object) -> int:
+def _points(folder: pytest.TempPathFactory, **about: Any) -> int:
     """How many places there are at which a process can die on the way of one canary."""
     passed = 0
 
@@ -207,3 +207,52 @@ async def test_blue_green_is_switched_back_to_what_was_kept(w: Canaries) -> None
 async def test_the_very_first_release_comes_in_steps_too(w: Canaries) -> None:
     one = await w.deploy()
     assert (await _to_its_end(w, one)).phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize("after", [1.0, 3.2, 4.0, 9.0])
+def test_another_replica_goes_on_where_one_died(after: float, tmp_path_factory: pytest.TempPathFactory) -> None:
+    async def tell(w: Canaries) -> None:
+        one = await w.deploy()
+        await w.hands.wait(after)
+        owner = next(row.executor for row in w.journal.rows.values() if row.name == "turn")
+        w.hands.via = "b" if owner == "a" else "a"
+        w.replicas[owner].kill()
+        done = await _to_its_end(w, one)
+        assert done.phase is Phase.SUCCEEDED
+        assert w.site.whats() == WHOLE
+
+    play(tell, tmp_path_factory, steps=SHORT, replicas=2, shared=True)
+
+
+@pytest.mark.parametrize("after", [0.1, 1.0, 4.0])
+def test_one_that_was_taken_for_dead_changes_nothing(after: float, tmp_path_factory: pytest.TempPathFactory) -> None:
+    async def tell(w: Canaries) -> None:
+        one = await w.deploy()
+        await w.hands.wait(after)
+        owner = next(row.executor for row in w.journal.rows.values() if row.name == "turn")
+        w.hands.via = "b" if owner == "a" else "a"
+        w.replicas[owner].life.cut_until = w.loop.time() + 40
+        done = await _to_its_end(w, one)
+        await w.hands.wait(90)
+        assert done.phase is Phase.SUCCEEDED
+        assert w.site.whats() == WHOLE
+        w.rows.clear()
+        await w.hands.wait(60)
+        assert [row.number for row in w.rows] == []
+
+    play(tell, tmp_path_factory, steps=SHORT, replicas=2, shared=True)
+
+
+@pytest.mark.parametrize("after", [0.05, 0.3, 1.0, 3.5, 6.0])
+def test_a_replica_that_stops_as_it_is_asked_to_goes_on_later(
+    after: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async def tell(w: Canaries) -> None:
+        one = await w.deploy()
+        await w.hands.wait(after)
+        await w.hands.replica.stop()
+        done = await _to_its_end(w, one)
+        assert done.phase is Phase.SUCCEEDED
+        assert w.site.whats() == WHOLE
+
+    play(tell, tmp_path_factory, steps=SHORT)

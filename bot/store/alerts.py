@@ -49,14 +49,15 @@ class StoredAlerts:
     def __init__(self, database: Database) -> None:
         self._database = database
         insert = sqlite_insert if database.dialect == "sqlite" else postgresql_insert
-        self._insert = insert(alerts).on_conflict_do_nothing(index_elements=["key"])
+        # What it returns tells whether it was new: PostgreSQL's driver does not count what it inserts.
+        self._insert = insert(alerts).on_conflict_do_nothing(index_elements=["key"]).returning(alerts.c.key)
 
     async def add(self, alerts: Sequence[Alert]) -> int:
         """Keep those that are not there yet; see the port."""
         rows = [_row(one) for one in sorted(alerts, key=lambda one: one.key)]
 
         async def work(connection: AsyncConnection) -> int:
-            return sum([(await connection.execute(self._insert, row)).rowcount for row in rows])
+            return sum([(await connection.execute(self._insert, row)).first() is not None for row in rows])
 
         return await self._database.write(work) if rows else 0
 

@@ -12,6 +12,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bot.domain.analysis.countdown import CountdownState
 from bot.domain.lifecycle import Phase
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         ),
         "time to restore": (
             "How long a failure stood, the median: for one that was rolled back, from when somebody asked for the "
-            "rollback until it had succeeded; for any other, from when its health began to be proven (its change "
+            "rollback until it had succeeded; for a canary whose checks failed, from when they did; for any other, "
+            "from when its health began to be proven (its change "
             "began, if it came no further; a person was asked, if one had to be) until what was there before was back."
         ),
     }
@@ -173,6 +175,8 @@ def restored_after(deployment: Deployment) -> float | None:
         return None
     if deployment.phase is Phase.ROLLED_BACK:
         return (deployment.since - failed).total_seconds()
+    if deployment.countdown is not None and deployment.countdown.state is CountdownState.FIRED:
+        return (deployment.since - deployment.countdown.began).total_seconds()
     for phase in (Phase.NEEDS_ATTENTION, Phase.VERIFYING, _BEGAN):
         if moment := deployment.reached(phase):
             return (deployment.since - moment.at).total_seconds()

@@ -117,6 +117,7 @@ class Ledger:
         note: str = "",
         door: Door | None = None,
         rule: str = "",
+        override: bool = False,
     ) -> Deployment:
         """Write what a person changed about a deployment whose phase stays, with its event; ``change`` may refuse."""
 
@@ -132,6 +133,7 @@ class Ledger:
                 note=note,
                 door=door,
                 rule=rule,
+                override=override,
             )
 
         return self.announce(await self.deployments.update(deployment_id, change, event=event))

@@ -140,9 +140,10 @@ class Progressing:
             kind=kind,
             actor=requester.actor,
             at=word.at,
-            note=getattr(word, "reason", ""),
+            note=_note(word),
             door=requester.door,
             rule=rule,
+            override=isinstance(word, PromoteWord) and word.force,
         )
 
     async def _count(
@@ -174,3 +175,11 @@ def _step(found: Deployment, step: int | None) -> int:
     if step is not None:
         return step
     return found.progression.position.step if found.progression else -1
+
+
+def _note(word: Word) -> str:
+    """What was said, for the audit."""
+    if not isinstance(word, PromoteWord):
+        return getattr(word, "reason", "")
+    how = (", without the steps before it" if word.skip else "") + (", by force" if word.force else "")
+    return f"To {word.to} %{how}. {word.reason}".strip()

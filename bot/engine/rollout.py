@@ -146,8 +146,7 @@ class Rollout:
         deployment = await self.deployments.get(deployment_id)
         target = await self.target(deployment)
         operation = operation_id(deployment_id, "restore", attempt)
-        progression = deployment.progression
-        if progression is not None and not progression.position.promoted and isinstance(target, SupportsAbort):
+        if isinstance(target, SupportsAbort) and await self._stands_beside(deployment, target, attempt):
             taking = target  # the stable release still runs: there is nothing to be put back
             return await self.mutate(
                 deployment, lambda: taking.take_back(to=deployment.previous, operation=operation), attempt
@@ -155,6 +154,19 @@ class Rollout:
         return await self.mutate(
             deployment, lambda: target.restore(to=deployment.previous, operation=operation), attempt
         )
+
+    async def _stands_beside(self, deployment: Deployment, target: Target, attempt: int) -> bool:
+        """Whether what ran before is still the stable release, with this one beside it."""
+        position = deployment.progression.position if deployment.progression else None
+        if position is None or position.promoted:
+            return False
+        if position.weight < 100 and attempt == 1:
+            return True
+        try:  # it may have been promoted although nobody could be told
+            running = await patiently(target.current, patience=10)
+        except ProviderError:
+            return True
+        return running is None or not running.release.same_as(deployment.release)
 
     async def watch(self, deployment_id: DeploymentId) -> End:
         """Follow the change until the target says how it ended, or a person asks to stop."""

@@ -120,6 +120,8 @@ async def test_what_fails_is_promoted_only_by_force_with_a_reason_and_the_right(
     row = await w.asked(one, 50)
     assert row.progression is not None
     assert [waiver.reason for waiver in row.progression.position.waived] == ["it is the check"]
+    rows = [line async for piece in w.store.audit.export(format="csv") for line in piece.splitlines()]
+    assert any("To 50 %, by force. it is the check" in line for line in rows)
     await w.abort(one)
     await w.ended(one)
 

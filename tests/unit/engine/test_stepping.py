@@ -9,7 +9,7 @@ import pytest
 from canary_world import Canaries, play, story
 
 from bot.domain.deployment import Resolution
-from bot.domain.dora import failed_at
+from bot.domain.dora import failed_at, restored_after
 from bot.domain.errors import OutcomeUnknown, ProviderRejected, RequestRefused
 from bot.domain.lifecycle import Phase
 from bot.domain.rollout import OutcomeKind
@@ -116,7 +116,19 @@ async def test_a_canary_that_does_not_come_up_is_taken_back(w: Canaries) -> None
     done = await w.ended(await w.deploy())
     assert done.phase is Phase.FAILED
     assert w.site.whats() == ["20 %", "take back"]
-    assert failed_at(done) is not None  # counted as a failure
+    assert failed_at(done) is not None
+
+
+@story(steps=(Step(weight=20, bake=300),), countdown=20)
+async def test_a_canary_that_was_taken_back_counts_as_a_failure_from_when_its_checks_failed(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.hands.wait(100)
+    w.numbers.shares["v2"] = 0.3
+    done = await w.ended(one)
+    assert failed_at(done) == done.since
+    stood = restored_after(done)
+    assert stood is not None
+    assert 20 <= stood < 22
 
 
 @story(steps=SHORT)
@@ -174,6 +186,37 @@ async def test_a_person_can_take_it_back_from_there(w: Canaries) -> None:
     done = await w.ended(one)
     assert done.phase is Phase.FAILED
     assert w.site.whats() == ["20 %", "take back"]
+
+
+@story(steps=SHORT)
+async def test_what_may_have_been_promoted_is_put_back_and_not_taken_for_a_canary(w: Canaries) -> None:
+    w.site.forgets["promote"] = OutcomeUnknown("The line broke.", provider="fake")
+    one = await w.deploy()
+    await w.asked(one, 50)
+    await w.hands.wait(5)
+    await w.say("promote", one, to=100)
+    await w.when(one, lambda row: row.phase is Phase.NEEDS_ATTENTION)
+    resolve = w.hands.engine.requests.resolve
+    await w.hands.do(resolve(one.id, Resolution.ROLL_BACK, requester=w.hands.who("Linus")))
+    done = await w.ended(one)
+    assert done.phase is Phase.FAILED
+    assert w.site.whats() == [*WHOLE, "restore"]
+    assert w.site.stable is not None
+    assert w.site.stable.version == "v1"
+
+
+@story(steps=SHORT)
+async def test_an_abort_during_the_promotion_brings_back_what_was_there(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.asked(one, 50)
+    await w.hands.wait(5)
+    w.site.settles = 10
+    await w.say("promote", one, to=100)
+    await w.when(one, lambda row: row.handle and "promote" in row.handle.operation)
+    await w.abort(one)
+    assert (await w.ended(one)).phase is Phase.ABORTED
+    assert w.site.stable is not None
+    assert w.site.stable.version == "v1"
 
 
 @story(steps=SHORT)

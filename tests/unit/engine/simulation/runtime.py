@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 REPLICA: ContextVar[Replica] = ContextVar("REPLICA")
 """Whose code runs."""
 _RUN: ContextVar[Run | None] = ContextVar("RUN", default=None)
+_IN_STEP: ContextVar[bool] = ContextVar("in a step", default=False)
 _ID: ContextVar[str | None] = ContextVar("ID", default=None)
 _PARTITION: ContextVar[str | None] = ContextVar("PARTITION", default=None)
 
@@ -170,6 +171,7 @@ class Runtime:
     async def start(self, function: Callable[..., Any], args: tuple[object, ...], queue: str | None) -> None:
         """Start a workflow or enqueue it."""
         name, run, life = function.__name__, _RUN.get(), self.replica.life
+        assert not _IN_STEP.get(), "DBOS starts no workflow within a step"
         id_, partition = _ID.get(), _PARTITION.get() if queue else None
         assert id_ is not None
         if run is not None and self._replayed(run, f"start {name}", id_) is not None:
@@ -194,12 +196,15 @@ class Runtime:
                 raise what
             return what
         await life.point(f"before the step {name}")
+        within = _IN_STEP.set(True)
         try:
             result = await function(*args)
         except Exception as error:
             await life.point(f"journal: the step {name} raised")
             run.write(name, "raised", error)
             raise
+        finally:
+            _IN_STEP.reset(within)
         await life.point(f"journal: the step {name} is done")
         run.write(name, "returned", result)
         return pickle.loads(run.row.entries[-1][2])

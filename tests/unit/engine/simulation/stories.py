@@ -154,24 +154,32 @@ _sure = st.builds(
     version=st.sampled_from(["v1", "v2"]),
 )
 _override = st.builds(acts.AskOverride, **{**_operators, **_place, "gap": _breath})
+_surely = st.tuples(_sure, _yes, _yes)
 _scenes = st.one_of(
     st.just([]),  # the simplest: what a failing story does not need becomes nothing
     _single.map(lambda one: [one]),
+    _surely.map(list),
     st.tuples(_deploys, _yes).map(list),
     st.tuples(_deploys, _yes, _yes).map(list),
-    st.tuples(_plain, _yes).map(list),
-    st.tuples(_plain, _yes, _yes, _freezes).map(list),
-    st.tuples(_plain, _deaths, _yes, _restarts).map(list),
+    st.tuples(_at_the_last_moment, _sure, _yes, _yes).map(list),
+    st.tuples(_sure, _at_the_last_moment, _yes, _yes).map(list),
+    st.tuples(_sure, _sure, _at_the_last_moment, _yes, _yes, _yes).map(list),
+    st.tuples(_sure, _between, _yes, _yes).map(list),
+    st.tuples(_surely, _freezes).map(lambda found: [*found[0], found[1]]),
+    st.tuples(_sure, _deaths, _yes, _restarts).map(list),
+    st.tuples(_deaths, _surely, _restarts).map(lambda found: [found[0], *found[1], found[2]]),
     st.tuples(_weather, _deploys, _yes, _freezes).map(list),
     st.tuples(_freezes, _override, st.builds(acts.Agree, **_operators)).map(
         lambda found: [*found, acts.Deploy(**{**_facts(found[1]), "who": "Ada", "gap": 1.0})]
     ),
-    st.tuples(_deaths, _restarts).map(list),
-    st.tuples(_plain, _between, _yes, _yes).map(list),
-    st.tuples(_at_the_last_moment, _sure, _yes, _yes).map(list),
-    st.tuples(_sure, _at_the_last_moment, _yes, _yes).map(list),
-    st.tuples(_weather, _plain, _yes, _cuts, _freezes).map(list),
-    st.tuples(_weather, _plain, _yes, _cuts, st.builds(acts.Abort, **_workers, **_which)).map(list),
+    st.tuples(_weather, _sure, _yes, _cuts, _freezes).map(list),
+    st.tuples(_weather, _sure, _yes, _cuts, st.builds(acts.Abort, **_workers, **_which)).map(list),
+    # Then the line is free again for what comes.
+    st.tuples(*(st.just(acts.Unfreeze(who="Grace", scope=scope)) for scope in acts.SCOPES)).map(list),
+    st.tuples(*(st.just(acts.Unlock(who="Grace", scope=scope)) for scope in acts.SCOPES)).map(list),
+    st.tuples(*(st.just(acts.Person(who=who, how="back")) for who in PEOPLE)).map(
+        lambda found: [*found, acts.Turn(weather="fair")]
+    ),
 )
 
 
@@ -183,9 +191,7 @@ def stories(*, scenes: int) -> st.SearchStrategy[Story]:
     """Stories of so many scenes, of which some are empty."""
     return st.builds(
         Story,
-        steps=st.lists(_scenes, min_size=scenes, max_size=scenes).map(
-            lambda made: [step for scene in made for step in scene]
-        ),
+        steps=st.tuples(*[_scenes] * scenes).map(lambda made: [step for scene in made for step in scene]),
         seed=st.integers(0, 2**16),
         haste=st.sampled_from([0.0, 0.3, 0.7]),
         replicas=st.sampled_from([1, 2, 2]),

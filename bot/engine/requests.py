@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bot.domain.catalog import Catalog
     from bot.domain.deployment import Deployment
-    from bot.domain.ids import DeploymentId
+    from bot.domain.ids import DeploymentId, LockScope
     from bot.domain.release import Release
     from bot.engine.durable import Durable
     from bot.engine.gatekeeper import Gatekeeper
@@ -154,14 +154,19 @@ class Requests:
             )
         return await self.roll_back(placement.deployment, requester=requester, origin=origin, reason=reason, to=to)
 
-    async def roll_back_by_itself(self, deployment_id: DeploymentId, why: str) -> None:
+    async def roll_back_by_itself(self, deployment_id: DeploymentId, why: str) -> tuple[DeploymentId, LockScope] | None:
         """Take back what fails its checks; done once, however often it is asked for. Where there is no way back, it is
         left for people to see: nothing is rolled back to what was never proven.
+
+        The rollback, which whoever asked has to begin: within a step of a workflow no other one can be started.
         """
-        found = await self.deployments.get(deployment_id)
+        found, origin = await self.deployments.get(deployment_id), f"automatic:{deployment_id}"
+        if found.phase is Phase.ROLLING_BACK:
+            past = await self.deployments.history(found.service, found.environment, limit=10)
+            return next(((one.id, one.scope) for one in past if one.origin == origin), None)
         now_running = await self.orders.placement(found.service, found.environment)
         if found.phase is not Phase.SUCCEEDED or now_running is None or now_running.deployment != found.id:
-            return
+            return None
         catalog, now = self.catalogs.current(), self.ledger.now()
         try:
             back_to = await patiently(lambda: self._proven(catalog, found, None), patience=60)
@@ -175,14 +180,14 @@ class Requests:
                 at=now,
                 note=f"This is not rolled back automatically: {barred} A person must decide.",
             )
-            return
+            return None
         order = Order(
             service=found.service,
             version=back_to.version,
             environment=found.environment,
             requester=Membership(actor=BOT, door=Door.ENGINE),
             channel=found.channel,
-            origin=f"automatic:{found.id}",
+            origin=origin,
             reason=why,
             strategy="rolling",
         )
@@ -197,7 +202,8 @@ class Requests:
                 door=Door.ENGINE,
                 rule="automatic rollback",
             )
-            await self.durable.begin(added.id, added.scope)
+            return added.id, added.scope
+        return None
 
     async def abort(self, deployment_id: DeploymentId, *, requester: Membership, reason: str = "") -> Deployment:
         """Stop a deployment. One that waits ends at once; one that changes its target stops and puts it back."""

@@ -80,8 +80,11 @@ class Steps:
     steering: Steering
     stepping: Stepping
     baking: Baking
-    roll_back: Callable[[DeploymentId, str], Coroutine[object, object, None]] = field(init=False)
-    """Takes a deployment back by itself, once, with the reason; set by whoever puts the engine together."""
+    roll_back: Callable[[DeploymentId, str], Coroutine[object, object, tuple[DeploymentId, LockScope] | None]] = field(
+        init=False
+    )
+    """Takes a deployment back by itself, once, with the reason, and tells what is to be begun for it; set by whoever
+    puts the engine together."""
 
     async def claim(self, scope: LockScope, turn: str) -> Claim:
         """Whose turn it is: the first in the queue for which no gate has closed becomes the one that deploys.

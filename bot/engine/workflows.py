@@ -112,7 +112,10 @@ class Workflows(DBOSConfiguredInstance):
         """Watch the checks for a while after a success; a release that fails them is rolled back, once."""
         deployment = DeploymentId(deployment_id)
         if why := await _step("bake", self.steps.baking.bake, deployment):
-            await _step("roll back", self.steps.roll_back, deployment, why)
+            rollback = await _step("roll back", self.steps.roll_back, deployment, why)
+            if rollback is not None:
+                with SetWorkflowID(f"{rollback[0]}:intake"):
+                    await DBOS.start_workflow_async(self.intake, *rollback)
 
     async def _until_closed(self, deployment: DeploymentId, *, in_steps: bool) -> None:
         attempt = 1

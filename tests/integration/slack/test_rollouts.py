@@ -305,3 +305,25 @@ def _files(office: Office) -> list[str]:
     files = office.server.workspace.files
     names = [files[file].name for one in office.messages(CHANNEL) if one.is_reply for file in one.files]
     return ["1-countdown.png" if name.startswith("1-countdown.") else name for name in names]
+
+
+async def test_a_release_that_fails_after_its_success_is_rolled_back_once_in_the_thread(tmp_path: Path) -> None:
+    text = CATALOG.replace("strategy: canary", "bake: 60s")
+    async with open_office(tmp_path, text=text) as office:
+        await office.says("ada", "checkout v1.1 staging")
+        await office.reaches(1, "succeeded")
+        await office.says("ada", "checkout v1.2 staging")
+        await office.reaches(2, "succeeded")
+        card = await office.reads("ada", "✓ errors – Pass: 0.4 % · limit 2 % · before 0.4 %", "channel")
+        assert "Checks – watched until" in card
+        office.gauge.values[Track.STABLE] = 0.081  # nothing else serves beside it any more
+        asked = await office.reads("ada", "Automatic rollback of #2 checkout v1.2 to staging at", "thread")
+        assert "✗ errors – Tripped: 8.1 % · limit 2 % · before 0.4 %" in asked
+        await office.presses("ada", "Cancel auto-rollback", "thread")
+        await office.reads("ada", "You may not roll", "ephemeral")
+        await office.presses("grace", "Roll back now", "thread")
+        await office.reaches(2, "rolled_back")
+        await office.reads("ada", "Rolled back: #2 checkout v1.2 to staging. staging serves v1.1 again", "thread")
+        await office.until(lambda: "2-rolled_back.png" in _files(office), lambda: f"a picture among {_files(office)}")
+        past = await office.store.deployments.history(ServiceName("checkout"), None, limit=10)
+        assert [one.number for one in past if one.is_rollback] == [3]

@@ -121,6 +121,7 @@ async def test_each_source_is_told_of_its_begin_and_of_its_end_once(desk: Desk) 
         assert source.shown == [(made.id, NOON + 2 * MINUTE, None, False)]
     await desk.ended(made, P.VERIFYING, P.SUCCEEDED)
     await desk.looks(marking)
+    assert len(desk.sources["vendor"].shown) == 2, "at once, and not when it would be looked at anyway"
     await desk.looks(marking, after=MINUTE)
     await desk.ended(made, P.ROLLING_BACK)
     await desk.looks(marking, after=60 * MINUTE)

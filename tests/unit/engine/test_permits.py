@@ -161,6 +161,24 @@ def test_refused_after_a_crash_what_was_begun_is_followed_to_its_end(happens: Ha
     happens(story, replicas=2)
 
 
+def test_what_a_dead_replica_had_sent_is_waited_for_before_it_is_taken_for_unmade(happens: Happens) -> None:
+    """A request outlives its sender: to look at once and find nothing would set the place free for others."""
+
+    async def story(hands: Hands) -> None:
+        hands.world.weather = Weather(slow=1.0)
+        hands.world.random.uniform = lambda low, high: high  # type: ignore[method-assign]  # the longest that it takes
+        one = await hands.until(await hands.deploy("v1", "staging"), Phase.DEPLOYING)
+        await hands.wait(2)
+        hands.replica.kill()
+        assert hands.changes(environment="staging") == []
+        await freeze_and_restart(hands)
+        done = await hands.until(one, Phase.SUCCEEDED)
+        assert hands.changes(environment="staging") == [f"{one.id}-apply-1"]
+        assert done.reached(Phase.HELD) is None
+
+    happens(story, replicas=2)
+
+
 def test_refused_after_a_crash_that_came_before_the_change_it_is_held(happens: Happens) -> None:
     async def story(hands: Hands) -> None:
         hands.replica.life.dies(at="before target.change", after=0)

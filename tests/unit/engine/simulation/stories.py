@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +173,19 @@ _scenes = st.one_of(
         lambda found: [*found, acts.Deploy(**{**_facts(found[1]), "who": "Ada", "gap": 1.0})]
     ),
     st.tuples(_weather, _sure, _yes, _cuts, _freezes).map(list),
+    # What was sent is long on its way: the line is stopped, and whoever sent it begins anew.
+    st.tuples(_sure, _yes, _restarts, _restarts).map(
+        lambda found: [
+            acts.Turn(weather="slow", share=1.0),
+            found[0],
+            replace(found[1], gap=3.0),
+            acts.Freeze(who="Linus", via=1, gap=8.0),
+            *found[2:],
+        ]
+    ),
+    st.tuples(_sure, _yes, st.sampled_from([1.0, 30.0])).map(
+        lambda found: [replace(found[0], at=20.0), replace(found[1], gap=1.0), acts.Move(at=found[2], gap=8.0)]
+    ),
     st.tuples(_weather, _sure, _yes, _cuts, st.builds(acts.Abort, **_workers, **_which)).map(list),
     # Then the line is free again for what comes.
     st.tuples(*(st.just(acts.Unfreeze(who="Grace", scope=scope)) for scope in acts.SCOPES)).map(list),

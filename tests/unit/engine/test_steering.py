@@ -185,6 +185,17 @@ def test_no_data_asks_a_person_and_never_promotes(
     tell(tmp_path_factory)
 
 
+@story(steps=(Step(weight=20, bake=10),))
+async def test_nothing_goes_on_before_what_is_looked_at_just_now_is_known(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.hands.wait(9)
+    w.numbers.hangs = True  # every look until now was good
+    await w.hands.wait(30)
+    assert w.site.whats() == ["20 %"]
+    await w.abort(one)
+    assert (await w.ended(one)).phase is Phase.ABORTED
+
+
 @story(on_timeout=OnTimeout.ABORT)
 async def test_nobody_answers_and_it_is_taken_back(w: Canaries) -> None:
     one = await w.deploy()
@@ -388,7 +399,7 @@ async def test_looking_for_long_writes_little_and_lengthens_nothing(w: Canaries)
     await w.ended(one)
 
 
-@story(timeout=36000)
+@story(timeout=36000, shared=True)
 async def test_a_source_that_is_silent_does_not_make_it_write_every_second(w: Canaries) -> None:
     one = await w.deploy()
     await w.asked(one)

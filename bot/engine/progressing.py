@@ -123,7 +123,8 @@ class Progressing:
         def heard(now: Deployment) -> Deployment:
             progression = now.progression
             if progression is None or now.phase not in {Phase.DEPLOYING, Phase.PAUSED}:
-                raise InvalidTransition(f"#{now.number} is {now.phase.words}; it has no step to speak of.")
+                state = "over" if now.phase.final else now.phase.words
+                raise InvalidTransition(f"#{now.number} is {state}; it has no step to speak of.")
             if now.request is not None:
                 raise SomebodyWasFaster(f"{now.request.actor.name} has asked to stop #{now.number} already.")
             standing = standing_of(progression.watches(checks), word.at, weight=progression.position.weight)

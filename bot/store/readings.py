@@ -56,7 +56,8 @@ class StoredReadings:
     def __init__(self, database: Database) -> None:
         self._database = database
         insert = sqlite_insert if database.dialect == "sqlite" else postgresql_insert
-        self._insert = insert(readings).on_conflict_do_nothing(index_elements=["deployment_id", "check", "track", "at"])
+        once = insert(readings).on_conflict_do_nothing(index_elements=["deployment_id", "check", "track", "at"])
+        self._insert = once.returning(readings.c.at)
         whose: BindParameter[str] = bindparam("whose")
         self._prune = delete(readings).where(
             readings.c.deployment_id == whose, readings.c.at <= newest_not_kept(whose).scalar_subquery()
@@ -74,7 +75,7 @@ class StoredReadings:
         }
 
         async def work(connection: AsyncConnection) -> None:
-            if (await connection.execute(self._insert, row)).rowcount:
+            if (await connection.execute(self._insert, row)).first() is not None:
                 await connection.execute(self._prune, {"whose": deployment_id})
 
         await self._database.write(work)

@@ -82,7 +82,9 @@ roles:
   deployer:
     members: ["@deployers"]
     allow:
-      - { actions: [deploy, rollback, abort, resolve, promote, lock, unlock, schedule], services: "*", environments: "*" }
+      - actions: [deploy, rollback, abort, resolve, promote, lock, unlock, schedule]
+        services: "*"
+        environments: "*"
   release-manager:
     members: ["@release-managers"]
     allow:

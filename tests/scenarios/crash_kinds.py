@@ -273,7 +273,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             tell=schedule,
             environment="staging",
             may=("scheduled.1", "started.1"),
-            least=8,
+            least=6,
             meets=(
                 "transaction StoredSchedules.set:before its commit#1",
                 "transaction StoredSchedules.close:before its commit#1",

@@ -118,6 +118,7 @@ _meddling = st.one_of(
     _freezes,
     st.builds(acts.Freeze, who=st.just("Linus"), via=st.integers(0, 1), scope=_scopes),
     st.builds(acts.Lock, who=st.sampled_from(["Grace", "Linus"]), via=st.integers(0, 1), scope=_scopes),
+    st.builds(acts.Lock, who=st.just("Hedy"), hard=st.booleans(), via=st.integers(0, 1), scope=_scopes),
     st.builds(acts.Abort, **_workers, **_which),
     st.builds(acts.Reject, **_approvers, **_which),
     st.builds(acts.Unfreeze, **_operators, scope=_scopes),

@@ -43,7 +43,7 @@ layers: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.dev
-	$(BIN)/pytest -q -n 2 tests/unit tests/architecture
+	$(BIN)/pytest -q -n 2 -m "not long" tests/unit tests/architecture
 
 test: $(VENV)/.dev  ## all tests but the long ones (under 4 minutes)
 	$(BIN)/pytest -n 4 --dist loadgroup -m "not long" tests

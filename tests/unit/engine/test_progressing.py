@@ -72,7 +72,7 @@ async def test_a_late_click_changes_nothing(w: Canaries) -> None:
     assert (await w.row(one)).version == before.version
     await w.abort(one)
     await w.ended(one)
-    with pytest.raises(InvalidTransition, match="is aborted"):
+    with pytest.raises(InvalidTransition, match="is over"):
         await w.say("promote", one, step=1, to=100)
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
-from unit.engine.simulation import acts
+from unit.engine.simulation import acts, happenings
 from unit.engine.simulation.outside import ENVIRONMENTS, PEOPLE, SERVICES, VERSIONS, Weather
 
 from bot.domain.catalog import QueuePolicy
@@ -68,16 +68,16 @@ _approvals = st.builds(acts.Approve, **_approvers, **_which, stale=st.sampled_fr
 _yes = st.builds(acts.Approve, gap=_gaps, via=st.integers(0, 1), who=st.sampled_from(["Grace", "Hedy"]))
 _freezes = st.builds(acts.Freeze, **_operators, scope=_scopes, lasts=_lasts)
 _deaths = st.builds(
-    acts.Die,
+    happenings.Die,
     gap=_gaps,
     via=st.integers(0, 1),
     at=st.sampled_from(["", "journal", "journal", "permit", "target", "target.change", "started", "update", "before"]),
     after=st.integers(0, 12),
 )
-_cuts = st.builds(acts.Cut, gap=_gaps, via=st.integers(0, 1), lasts=st.sampled_from([0.5, 5.0, 25.0]))
-_restarts = st.builds(acts.Restart, gap=_gaps, via=st.integers(0, 1), gently=st.booleans())
+_cuts = st.builds(happenings.Cut, gap=_gaps, via=st.integers(0, 1), lasts=st.sampled_from([0.5, 5.0, 25.0]))
+_restarts = st.builds(happenings.Restart, gap=_gaps, via=st.integers(0, 1), gently=st.booleans())
 _weather = st.builds(
-    acts.Turn,
+    happenings.Turn,
     gap=_gaps,
     weather=st.sampled_from(["fair", "slow", "failing", "lost", "silent", "refusing", "dark"]),
     share=st.sampled_from([0.2, 0.6, 1.0]),
@@ -105,11 +105,11 @@ _single = st.one_of(
     st.builds(acts.TakeOver, **_workers),
     st.builds(acts.Unfreeze, **_operators, scope=_scopes),
     st.builds(acts.Glass, **_operators, **_place),
-    st.builds(acts.Reload, gap=_gaps, quorum=st.sampled_from([1, 1, 2])),
-    st.builds(acts.Outsider, gap=_gaps, **_place, loses=st.sampled_from([False, False, True])),
-    st.builds(acts.Person, gap=_gaps, who=_who, how=st.sampled_from(["unknown", "unknown", "gone", "back"])),
+    st.builds(happenings.Reload, gap=_gaps, quorum=st.sampled_from([1, 1, 2])),
+    st.builds(happenings.Outsider, gap=_gaps, **_place, loses=st.sampled_from([False, False, True])),
+    st.builds(happenings.Person, gap=_gaps, who=_who, how=st.sampled_from(["unknown", "unknown", "gone", "back"])),
     _weather,
-    st.builds(acts.Jump, gap=_gaps, minutes=st.sampled_from([1.0, 16.0, 31.0, 61.0, 1500.0])),
+    st.builds(happenings.Jump, gap=_gaps, minutes=st.sampled_from([1.0, 16.0, 31.0, 61.0, 1500.0])),
     _deaths,
     _cuts,
     _restarts,
@@ -122,8 +122,8 @@ _meddling = st.one_of(
     st.builds(acts.Abort, **_workers, **_which),
     st.builds(acts.Reject, **_approvers, **_which),
     st.builds(acts.Unfreeze, **_operators, scope=_scopes),
-    st.builds(acts.Reload, quorum=st.sampled_from([1, 2])),
-    st.builds(acts.Person, who=st.sampled_from(["Ada", "Grace"]), how=st.sampled_from(["unknown", "gone"])),
+    st.builds(happenings.Reload, quorum=st.sampled_from([1, 2])),
+    st.builds(happenings.Person, who=st.sampled_from(["Ada", "Grace"]), how=st.sampled_from(["unknown", "gone"])),
     _approvals,
 )
 _moments = st.sampled_from(
@@ -133,7 +133,7 @@ _moments = st.sampled_from(
     ]
 )
 _between = st.builds(
-    acts.InBetween,
+    happenings.InBetween,
     gap=_gaps,
     act=_meddling,
     at=_moments,
@@ -141,7 +141,7 @@ _between = st.builds(
     waits=st.sampled_from([0.0, 0.05, 0.5, 6.0]),
 )
 _at_the_last_moment = st.builds(
-    acts.InBetween,
+    happenings.InBetween,
     act=_meddling,
     at=st.sampled_from(["before permit", "before permit", "after permit", "before target.change"]),
     waits=st.sampled_from([0.5, 6.0]),
@@ -177,7 +177,7 @@ _scenes = st.one_of(
     # What was sent is long on its way: the line is stopped, and whoever sent it begins anew.
     st.tuples(_sure, _yes, _restarts, _restarts).map(
         lambda found: [
-            acts.Turn(weather="slow", share=1.0),
+            happenings.Turn(weather="slow", share=1.0),
             found[0],
             replace(found[1], gap=3.0),
             acts.Freeze(who="Linus", via=1, gap=8.0),
@@ -191,8 +191,8 @@ _scenes = st.one_of(
     # Then the line is free again for what comes.
     st.tuples(*(st.just(acts.Unfreeze(who="Grace", scope=scope)) for scope in acts.SCOPES)).map(list),
     st.tuples(*(st.just(acts.Unlock(who="Grace", scope=scope)) for scope in acts.SCOPES)).map(list),
-    st.tuples(*(st.just(acts.Person(who=who, how="back")) for who in PEOPLE)).map(
-        lambda found: [*found, acts.Turn(weather="fair")]
+    st.tuples(*(st.just(happenings.Person(who=who, how="back")) for who in PEOPLE)).map(
+        lambda found: [*found, happenings.Turn(weather="fair")]
     ),
 )
 

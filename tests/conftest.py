@@ -7,9 +7,13 @@ import pytest
 pytest_plugins = ["crash_table", "postgres"]
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let ``xdist_group`` mean something: pytest-xdist 3.8 writes groups where pytest 9.2 does not look any more."""
+    for item in items:
+        # Against a real server as well: what is shown on SQLite quickly is shown on PostgreSQL in the long run.
+        if "postgresql" in getattr(item, "name", "").partition("[")[2]:
+            item.add_marker(pytest.mark.long)
     if not getattr(config.option, "loadgroup", False):
         return
     for item in items:

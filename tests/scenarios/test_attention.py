@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A world in which proving health takes long enough to do harm meanwhile."""

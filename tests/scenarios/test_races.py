@@ -153,6 +153,7 @@ async def test_what_is_delivered_twice_is_done_once(world: World) -> None:
     await world.ends(1, "succeeded")
     await world.press("ada", "Roll back to v1.1")
     await world.ends(1, "rolled_back")
+    await world.unlock("ada", "checkout staging")
     await world.server.hands.say("grace", "<@U0BOT> checkout v1.4 staging", channel="C0DEPLOY")
     await world.ends(3, "succeeded")
     await world.command("grace", "")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A world with a bot in it, whose health checks take a second or two, so that trouble meets a deployment."""

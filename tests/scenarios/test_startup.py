@@ -224,6 +224,7 @@ async def test_the_main_job_over_signed_http(over_http: World) -> None:
     await over_http.press("ada", "Roll back to v1.1")
     await over_http.ends(1, "rolled_back")
     assert await over_http.serves() == "v1.1"
+    await over_http.unlock("ada", "checkout staging")
     await over_http.server.hands.say("grace", "<@U0BOT> checkout v1.4 staging", channel="C0DEPLOY")
     await over_http.ends(3, "succeeded")
     assert not over_http.told_twice()

@@ -78,7 +78,7 @@ def catalog(
     *,
     services: Iterable[str] = ("checkout",),
     environments: Iterable[str] | Mapping[str, str] = ("staging",),
-    actions: str = "deploy, rollback, abort, resolve",
+    actions: str = "deploy, rollback, abort, resolve, lock, unlock",
     passes: int = 2,
     interval: float = 0.1,
     instances: int = 2,
@@ -241,6 +241,15 @@ class World:
 
         found: str = await until(there, what=f"an answer to {who} with {text!r} among {self.whispers(who)[after:]}")
         return found
+
+    async def unlock(self, who: str, place: str) -> None:
+        """Take away the lock that a rollback leaves in ``place``, and see it gone."""
+        await self.command(who, f"unlock {place}")
+
+        async def gone() -> bool | None:
+            return any("Unlocked" in message.text for message in self.messages()) or None
+
+        await until(gone, what=f"{place} unlocked")
 
     def told(self, deployment_id: str) -> list[Message]:
         """Every message that tells of a deployment."""

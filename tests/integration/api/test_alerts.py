@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bot.sandbox.model import Seen
 
-pytestmark = pytest.mark.xdist_group("api")
+pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.long]
 
 TOKEN, SECRET = "alerts-0123456789abcdef", "datadog-0123456789abcdef"
 ALERTMANAGER, DATADOG = "/webhooks/alertmanager", "/webhooks/datadog"

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from integrations.local.target import LocalTarget
 
 
+pytestmark = pytest.mark.long
+
+
 async def ask(http: aiohttp.ClientSession, world: World, times: int) -> Counter[str]:
     address = str((await world.status())["address"])
     seen: Counter[str] = Counter()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
     from bot.sandbox.model import Button
 
+pytestmark = pytest.mark.long
+
 CATALOG = """\
 version: 1
 channel: "#deployments"

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from conftest import World
 
 
+pytestmark = pytest.mark.long
+
+
 async def eventually(true: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(20):
         while not await true():

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from conftest import World
 
 
+pytestmark = pytest.mark.long
+
+
 async def applied(world: World) -> list[str]:
     return [entry["operation"] for entry in await world.platform.journal("checkout", "staging")]
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from conftest import World
 
 
+pytestmark = pytest.mark.long
+
+
 async def ask(http: aiohttp.ClientSession, address: str, times: int) -> Counter[str]:
     seen: Counter[str] = Counter()
     gate = asyncio.Semaphore(8)

@@ -113,7 +113,7 @@ async def test_a_slow_query_is_waited_for() -> None:
 async def test_waiting_has_an_end() -> None:
     fake = FakeNewRelic(rows={"v1.2": [{"count": 4}]}, slow=1000)
     async with lab(fake, timeout=1.5) as (source, _):
-        with pytest.raises(ProviderTimeout, match=r"was not done with the query within 1.5 s"):
+        with pytest.raises(ProviderTimeout, match=r"(was not done with the query|did not answer) within"):
             await source.read(QUERY, subject=about(), window=60.0)
     assert 1 <= fake.polls <= 20, "it says itself when to ask again"
 

@@ -94,14 +94,14 @@ def test_a_crash_now_and_then_makes_each_move_once(tmp_path_factory: pytest.Temp
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_crash_anywhere_makes_each_move_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    for after in range(0, _points(tmp_path_factory, steps=SHORT), 2):
+    for after in range(0, _points(tmp_path_factory, steps=SHORT), 12):
         _crash(tmp_path_factory, after)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_crash_anywhere_takes_what_fails_back_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    for after in range(0, 260, 3):
+    for after in range(0, 260, 24):
         _crash_while_failing(tmp_path_factory, after)
 
 

@@ -197,6 +197,8 @@ class Path:
                     if steps[index].approval and self.people < steps[index + 1].weight:
                         assert by_time, "beyond what was approved"
                         assert moment.verdict is Verdict.PASS or self.forced
+                        # What patience has allowed is allowed, also where the move is lost and decided again.
+                        self.people = percent
                 if position.begun:
                     assert moment.verdict is Verdict.PASS or self.forced, "on doubts"
                     assert step == position.step + 1 or (self.leaping and percent <= self.people)

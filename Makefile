@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip
 export UV_NO_CONFIG ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check lint types layers unit test test-long bench lock chromium prometheus clean
+.PHONY: help install demo check lint types layers unit test test-long bench lock chromium prometheus registry clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ chromium:  ## install the browser that the page's tests drive (Debian; needs roo
 
 prometheus:  ## install the servers that the metrics' tests ask (Debian; needs root); starts none of them
 	apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager
+
+registry:  ## install the registry that the images' tests ask (Debian; needs root); starts none
+	apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends docker-registry
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"

@@ -1,8 +1,8 @@
 """Which providers there are, by name. Imports a provider only when it is asked for, and nothing at import.
 
 Built-in providers stand in the tables below. A package adds its own under the entry point group
-``deployment_architect.providers``, with names ``target.NAME``, ``images.NAME`` and ``metrics.NAME``, each leading to an
-`Entry`::
+``deployment_architect.providers``, with names ``target.NAME``, ``images.NAME``, ``metrics.NAME`` and ``cluster.NAME``,
+each leading to an `Entry`::
 
     [project.entry-points."deployment_architect.providers"]
     "target.nomad" = "acme_deploy:TARGET"
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
+    from integrations._shared.kube.access import ClusterAccess
+    from integrations._shared.kube.api import Kube
 
 T = TypeVar("T")
 V_co = TypeVar("V_co", covariant=True)
@@ -49,11 +51,14 @@ class Entry:
     extra: str | None = None
     """The extra of this distribution that brings the vendor's packages."""
     needs: tuple[str, ...] = ()
-    """The modules that those packages bring, by their first names; only looked for, never imported."""
+    """The modules that those packages bring; only looked for, never imported."""
     powers: frozenset[Power] = frozenset()
     """What a target can do beyond the plain replacement of a release."""
     queries: tuple[str, ...] = ()
     """All that a metric source can be asked, where that is a few words; empty: it has a language of its own."""
+    uses_cluster: bool = False
+    """Whether a target runs on a Kubernetes cluster: its option ``cluster`` names one of the catalog's, and its factory
+    is called with ``kube=`` as well."""
 
 
 class Registry(Generic[T]):
@@ -99,18 +104,26 @@ class Registry(Generic[T]):
         """What a provider can be asked; raises `ConfigurationError` when there is no such provider."""
         return self._entry(name).queries
 
+    def clustered(self) -> Mapping[str, bool]:
+        """Which targets run on a cluster; each is looked up when it is asked for."""
+        return _Clustered(self)
+
+    def is_clustered(self, name: str) -> bool:
+        """Whether a target runs on a cluster; raises `ConfigurationError` when there is no such provider."""
+        return self._entry(name).uses_cluster
+
     def check(self, name: str) -> None:
         """Raise `ConfigurationError` when there is no such provider, or when packages that it needs are missing."""
         entry = self._entry(name)
         for module in entry.needs:
-            if find_spec(module) is None:
+            if not _is_there(module):
                 raise ConfigurationError(
                     f"The {self.noun} type {name!r} cannot be loaded, because the package {module!r} is not installed; "
                     f"{_fix(entry)}"
                 )
 
-    def build(self, reference: ProviderRef, **names: str) -> T:
-        """The provider that the catalog means, built for ``names``.
+    def build(self, reference: ProviderRef, **given: object) -> T:
+        """The provider that the catalog means, built with what is ``given``: names, and what it runs on.
 
         Raises `ConfigurationError` when there is no such provider, when the packages that it needs are not installed,
         or when its options are not right.
@@ -128,7 +141,7 @@ class Registry(Generic[T]):
         factory = self._load(kind, entry, entry.factory)
         if not callable(factory):
             raise ConfigurationError(f"The {self.noun} type {kind!r} is broken: {entry.factory} cannot be called.")
-        return cast("T", factory(options=options, **names))
+        return cast("T", factory(options=options, **given))
 
     def _plugins(self) -> dict[str, list[EntryPoint]]:
         if self._found is None:
@@ -222,6 +235,22 @@ class _Queries(_Named["tuple[str, ...]"]):
         return self._registry.queries_of(name)
 
 
+class _Clustered(_Named[bool]):
+    """Whether they run on a cluster."""
+
+    def __getitem__(self, name: str) -> bool:
+        if name not in self:
+            raise KeyError(name)
+        return self._registry.is_clustered(name)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it would be in is not there
+        return False
+
+
 def _fix(entry: Entry) -> str:
     return f"install what it needs: pip install '{_DISTRIBUTION}[{entry.extra}]'" if entry.extra else "reinstall it"
 
@@ -282,11 +311,55 @@ METRICS: Registry[MetricSource] = Registry(
         }
     ),
 )
+CLUSTERS: Registry[ClusterAccess] = Registry(
+    "cluster",
+    MappingProxyType(
+        {
+            "aks": Entry(
+                options="integrations.clusters.options:AksOptions",
+                factory="integrations.clusters.aks:build",
+                extra="azure",
+                needs=("azure.identity",),
+            ),
+            "eks": Entry(
+                options="integrations.clusters.options:EksOptions",
+                factory="integrations.clusters.eks:build",
+                extra="aws",
+                needs=("boto3",),
+            ),
+            "gke": Entry(
+                options="integrations.clusters.options:GkeOptions",
+                factory="integrations.clusters.gke:build",
+                extra="gcp",
+                needs=("google.cloud.container_v1", "google.auth"),
+            ),
+            "in_cluster": Entry(
+                options="integrations.clusters.options:InClusterOptions",
+                factory="integrations.clusters.in_cluster:build",
+            ),
+            "kubeconfig": Entry(
+                options="integrations.clusters.options:KubeconfigOptions",
+                factory="integrations.clusters.kubeconfig:build",
+            ),
+        }
+    ),
+)
 
 
-def build_target(reference: ProviderRef, *, service: ServiceName, environment: EnvironmentName) -> Target:
-    """The target of a service in an environment; raises `ConfigurationError`."""
-    return TARGETS.build(reference, service=service, environment=environment)
+def build_target(
+    reference: ProviderRef, *, service: ServiceName, environment: EnvironmentName, kube: Kube | None = None
+) -> Target:
+    """The target of a service in an environment; ``kube`` is the cluster that it runs on, for those that run on one.
+
+    Raises `ConfigurationError`.
+    """
+    given = {} if kube is None else {"kube": kube}
+    return TARGETS.build(reference, service=service, environment=environment, **given)
+
+
+def build_cluster(reference: ProviderRef, *, name: str) -> ClusterAccess:
+    """How the cluster that the catalog calls ``name`` is reached; raises `ConfigurationError`."""
+    return CLUSTERS.build(reference, name=name)
 
 
 def build_images(reference: ProviderRef, *, service: ServiceName) -> Images:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from bot.domain.catalog import HealthCheck
+    from bot.domain.finding import Finding
     from bot.domain.ids import OperationId
     from bot.domain.release import Release
     from bot.domain.rollout import Handle, Health, Outcome, Plan, Progress, Running
@@ -78,3 +79,14 @@ class SupportsRecreate(Protocol):
 
     async def recreate(self, *, release: Release, operation: OperationId) -> Handle:
         """Begin to stop what runs and then to start ``release``. Idempotent like `Target.apply`."""
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """A target that can tell, without changing anything, whether it may do all that it will have to do."""
+
+    async def examine(self) -> Sequence[Finding]:
+        """A finding for each thing that a deployment here needs: that it is there, and that we may read or change it.
+
+        Raises `ProviderError` when the platform cannot be asked at all.
+        """

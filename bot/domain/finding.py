@@ -1,0 +1,16 @@
+"""What a look at the bot's access and settings found. Judges nothing that runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at, before anything is deployed."""
+
+    ok: bool
+    what: str
+    """What was looked at, and what is wrong with it when it is not ok; plain words without a full stop."""
+    fix: str = ""
+    """What to write or to do; may have several lines, such as a rule of a role in YAML. Empty when it is ok."""

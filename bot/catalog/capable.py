@@ -39,6 +39,11 @@ class Capable:
             built_in["recreate"] = recreate
         return {**built_in, **own}
 
+    def powers(self, own: Mapping[str, Strategy]) -> dict[str, Collection[Power]]:
+        """What every kind of target can do, as far as a strategy that can be asked for needs to know it."""
+        needed = any(strategy.needs for strategy in self.strategies(own).values())
+        return {name: self._of(name) for name in self._powers} if needed else {}
+
     def problems(self, own: Mapping[str, Strategy], places: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
         """What cannot be done where it is asked for; ``places`` are the environments of each service."""
         known: dict[str, Strategy] = {"rolling": Rolling(), "recreate": Recreate(), **own}

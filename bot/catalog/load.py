@@ -26,10 +26,13 @@ from bot.domain.ids import EnvironmentName, ServiceName
 from bot.domain.policy.access import Action, Effect, Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bot.catalog.schema import AllowBlock, DenyBlock, HealthBlock
     from bot.domain.analysis.check import Check
     from bot.domain.catalog import Environment, ProviderRef
     from bot.domain.strategy.kinds import Strategy
+    from bot.domain.strategy.powers import Power
 
 __all__ = ["Providers", "base_folder", "load", "parse", "read", "read_bytes", "revision_of"]
 
@@ -44,6 +47,7 @@ class _Parts:
     metrics: dict[str, ProviderRef] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     strategies: dict[str, Strategy] = field(default_factory=dict)
+    powers: dict[str, Collection[Power]] = field(default_factory=dict)
 
 
 def load(path: Path, *, providers: Providers) -> Catalog:
@@ -109,6 +113,7 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
         homes = {service: _environments(block, root) for service, block in _entries(root, "services").items()}
         capable = Capable(root, source, providers.powers)
         parts.strategies = capable.strategies(own)
+        parts.powers = capable.powers(own)
         problems += capable.problems(own, homes)
 
     checker = OptionsChecker(providers, source, base_folder(name))
@@ -203,6 +208,7 @@ def _catalog(file: CatalogFile, revision: str, parts: _Parts) -> Catalog:
         rules=tuple(_rules(file)),
         strategies=parts.strategies,
         metrics=parts.metrics,
+        powers=parts.powers,
     )
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import BadCommand, UnknownEnvironment, UnknownService
+from bot.domain.errors import BadCommand, ConfigurationError, UnknownEnvironment, UnknownService
 from bot.domain.ids import LockScope
 from bot.domain.policy.freeze import WhileRunning
 from bot.domain.strategy.kinds import Rolling
+from bot.domain.strategy.powers import check_powers, missing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from bot.domain.analysis.check import Check
     from bot.domain.ids import EnvironmentName, ServiceName
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bot.domain.policy.approval import ApprovalRule
     from bot.domain.policy.window import Window
     from bot.domain.strategy.kinds import Strategy
+    from bot.domain.strategy.powers import Power
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,8 @@ class Catalog:
     """By name; ``rolling`` is always there."""
     metrics: Mapping[str, ProviderRef] = field(default_factory=dict)
     """Where numbers come from, by the name that checks use."""
+    powers: Mapping[str, Collection[Power]] | None = field(default=None, compare=False, repr=False)
+    """What each kind of target can do; None where nobody has said, and then nothing is refused for it."""
 
     def strategy(self, name: str, service: ServiceName, environment: EnvironmentName) -> Strategy:
         """The strategy of that name; empty means the environment's or the service's own. Raises `BadCommand`."""
@@ -137,6 +141,19 @@ class Catalog:
                 hint=f"There are {', '.join(known)}.",
             )
         return found
+
+    def check_strategy(self, name: str, service: ServiceName, environment: EnvironmentName) -> None:
+        """Refuse a strategy that is not there, or that the target of that place cannot do. Raises `BadCommand`."""
+        strategy = self.strategy(name, service, environment)
+        if self.powers is None or not strategy.needs:
+            return
+        kind = self.services[service].targets[environment].kind
+        try:
+            check_powers(strategy, target=kind, targets=self.powers)
+        except ConfigurationError as refusal:
+            can = [known for known, one in self.strategies.items() if not missing(one, self.powers.get(kind, ()))]
+            hint = f"{service} in {environment} can be deployed with {', '.join(f'strategy={one}' for one in can)}."
+            raise BadCommand(refusal.message, token=name, suggestions=can[:3], hint=hint) from None
 
     def service(self, name: str) -> Service:
         """The service of that name; raises `UnknownService`."""

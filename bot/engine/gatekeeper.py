@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
-from bot.domain.errors import DeploymentArchitectError, IdentityUnknown, NotAuthorized, ProviderError
+from bot.domain.errors import BadCommand, DeploymentArchitectError, IdentityUnknown, NotAuthorized, ProviderError
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.approval import Subject, tally
 from bot.domain.policy.gates import Facts, GateResult, Verdict, check_gates
@@ -93,7 +93,8 @@ class Gatekeeper:
         """What every gate says to a deployment now. Without ``artifact`` it is taken to be there, for the last moment
         before a change, when it was looked for already.
         """
-        if gone := self._gone(deployment.service, deployment.environment):
+        gone = self._gone(deployment.service, deployment.environment)
+        if gone := gone or self._impossible(deployment):
             return (gone,)
         return check_gates(
             await self._facts(
@@ -273,6 +274,20 @@ class Gatekeeper:
             return None
         sentence = f"The configuration does not have {service} in {environment} any more."
         return GateResult(name="configuration", verdict=Verdict.BLOCK, sentence=sentence)
+
+    def _impossible(self, deployment: Deployment) -> GateResult | None:
+        """That it cannot be deployed as it was asked for, under the configuration that is in force by now.
+
+        What has begun under an earlier one goes on as it began.
+        """
+        catalog = self.catalogs.current()
+        if deployment.is_rollback or deployment.catalog_revision != catalog.revision:
+            return None
+        try:
+            catalog.check_strategy(deployment.strategy, deployment.service, deployment.environment)
+        except BadCommand as refusal:
+            return GateResult(name="configuration", verdict=Verdict.BLOCK, sentence=refusal.message)
+        return None
 
 
 async def _yes() -> bool:

@@ -119,7 +119,7 @@ class Orders:
         catalog = self.catalogs.current()
         service, environment = self.place(catalog, order.service, order.environment)
         rule = self.gatekeeper.authorise(order.requester, Action.DEPLOY, service, environment)
-        catalog.strategy(order.strategy, service, environment)
+        catalog.check_strategy(order.strategy, service, environment)
         try:
             release = await self.providers.images(catalog, service).resolve(version=order.version)
         except RevisionNotFound as refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,8 @@ from office import CHANNEL, PATIENCE, Shelf, open_office
 from bot.domain.ids import ServiceName
 from bot.domain.metric import Track
 from bot.domain.rollout import Running
+from bot.domain.strategy.powers import Power
+from bot.sandbox import seed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -329,3 +332,17 @@ async def test_a_release_that_fails_after_its_success_is_rolled_back_once_in_the
         await office.until(lambda: "2-rolled_back.png" in _files(office), lambda: f"a picture among {_files(office)}")
         past = await office.store.deployments.history(ServiceName("checkout"), None, limit=10)
         assert [one.number for one in past if one.is_rollback] == [3]
+
+
+async def test_a_strategy_that_the_target_cannot_do_is_refused_with_those_that_can(office: Office) -> None:
+    office.catalog = replace(office.catalog, powers={"local": frozenset(), "acme": frozenset(Power)})
+    await office.says("ada", "checkout v1.2 staging strategy=canary")
+    told = await office.reads("ada", "The target local cannot do the strategy canary", "ephemeral")
+    assert "it cannot split traffic between two releases" in told
+    assert "These targets can: acme." in told
+    assert "checkout in staging can be deployed with strategy=rolling." in told
+    so_far = len(office.seen("ada", "ephemeral"))
+    await office.server.hands.say("ada", f"<@{seed.BOT_USER}> deploy checkout v1.2 staging", channel=CHANNEL)
+    await office.reads("ada", "The target local cannot do the strategy canary", "ephemeral", after=so_far)
+    assert list(await office.store.deployments.active()) == []
+    assert place(office).moves == []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bot.domain.analysis.judge import judge_once
 from bot.domain.errors import DeploymentArchitectError
 from bot.domain.metric import Reading, Subject, Track
+from bot.engine.tracing import asking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,6 +88,14 @@ class Checking:
     async def _read(
         self, deployment: Deployment, check: Check, release: Release, track: Track, at: datetime
     ) -> Reading:
+        with asking(
+            "query metric", metric_check=check.name, metric_source=check.source, metric_track=track.value
+        ) as asked:
+            reading = await self._ask(deployment, check, release, track, at)
+            asked.tags["deployment.step.outcome"] = "no data" if reading.value is None else "read"
+            return reading
+
+    async def _ask(self, deployment: Deployment, check: Check, release: Release, track: Track, at: datetime) -> Reading:
         """The number, or why there is none: a source that does not answer says nothing about the release."""
         subject = Subject(
             service=deployment.service,

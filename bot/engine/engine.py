@@ -30,6 +30,7 @@ from bot.engine.steering import Steering
 from bot.engine.stepping import Stepping
 from bot.engine.steps import Steps
 from bot.engine.timetable import Timetable
+from bot.engine.tracing import Tracing
 from bot.engine.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Engine:
         executor: str,
         shared: bool,
         now: Callable[[], datetime] = utc_now,
+        tracing: Tracing | None = None,
     ) -> Engine:
         """Put it together; nothing runs yet. ``shared`` says that other replicas may write to the same database."""
         ledger = Ledger(deployments=ports.deployments, now=now)
@@ -189,6 +191,7 @@ class Engine:
             steering=steering,
             stepping=stepping,
             baking=baking,
+            tracing=tracing or Tracing(),
         )
         durable = Durable(steps=steps, ledger=ledger, leases=ports.leases, database_url=database_url, executor=executor)
         orders = Orders(

@@ -20,6 +20,7 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.freeze import WhileRunning
 from bot.domain.policy.gates import GateResult, Verdict, stopping
+from bot.engine.tracing import asking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,7 +70,10 @@ class Permits:
             await asyncio.sleep(_LOOK_AGAIN)  # a replica that died over it; its permit ends by itself
         try:
             async with asyncio.timeout(WRITE_WITHIN):
-                if stops := await self._stops(deployment_id, attempt):
+                with asking("ask gates") as asked:
+                    stops = await self._stops(deployment_id, attempt)
+                    asked.tags["gates.closed"] = len(stops)
+                if stops:
                     raise ClosedError(stops)
                 before, certain = certain, False
                 try:

@@ -20,6 +20,7 @@ from bot.engine.ends import End, EndKind, end
 from bot.engine.patience import patiently
 from bot.engine.permits import ClosedError
 from bot.engine.places import remember
+from bot.engine.tracing import asking
 from bot.ports.target import SupportsAbort
 
 if TYPE_CHECKING:
@@ -233,7 +234,8 @@ class Rollout:
 
     async def mutate(self, deployment: Deployment, call: Callable[[], Awaitable[Handle]], attempt: int) -> End:
         try:
-            handle = await patiently(call, patience=60)
+            with asking("change target") as asked, asked.expecting(ClosedError, "closed"):
+                handle = await patiently(call, patience=60)
         except ProviderRejected as error:
             return end(EndKind.ERRORED, error.message)
         except OutcomeUnknown as error:

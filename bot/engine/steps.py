@@ -24,6 +24,7 @@ from bot.domain.policy.scope import Scope
 from bot.engine.ends import End, EndKind, end
 from bot.engine.patience import patiently
 from bot.engine.places import remember
+from bot.engine.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -80,6 +81,7 @@ class Steps:
     steering: Steering
     stepping: Stepping
     baking: Baking
+    tracing: Tracing = field(default_factory=Tracing)
     roll_back: Callable[[DeploymentId, str], Coroutine[object, object, tuple[DeploymentId, LockScope] | None]] = field(
         init=False
     )

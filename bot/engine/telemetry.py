@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bot.domain.dora import failed_at
 from bot.domain.errors import StoreError
 from bot.domain.lifecycle import Phase
+from bot.engine.tracing import Tracing
 from bot.ports.telemetry import Change, Kind, Wait
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class Telemetry:
     overview: Overview
     catalogs: CatalogSource
     now: Callable[[], datetime]
+    tracing: Tracing = field(default_factory=Tracing)
     fresh: float = 1.0
     """Seconds for which one look serves all who ask: how often they ask costs the database nothing."""
     patience: float = 2.0
@@ -208,3 +210,5 @@ class Telemetry:
         except Exception:
             # A deployment must never come to harm because it was counted.
             log.exception("a change of %s could not be measured", after.id)
+        if before is not None:
+            self.tracing.seen(before, after)

@@ -19,6 +19,7 @@ from bot.catalog.past import CatalogWithPast
 from bot.catalog.watch import LiveCatalog
 from bot.domain.errors import ConfigurationError, DeploymentArchitectError
 from integrations import registry
+from integrations.clusters.shared import SharedClusters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
+    from bot.ports.tracing import Traces
     from bot.sandbox.demo import Demo
     from bot.sandbox.script.lines import Script
     from bot.settings import Settings
@@ -43,11 +45,14 @@ def provider_models() -> ProviderModels:
         "target": registry.TARGETS,
         "images": registry.IMAGES,
         "metrics": registry.METRICS,
+        "cluster": registry.CLUSTERS,
     }
     return ProviderModels(
         targets=registry.TARGETS.models(),
         images=registry.IMAGES.models(),
         metrics=registry.METRICS.models(),
+        clusters=registry.CLUSTERS.models(),
+        clustered=registry.TARGETS.clustered(),
         powers=registry.TARGETS.powers(),
         queries=registry.METRICS.queries(),
         check=lambda noun, name: known[noun].check(name),
@@ -61,13 +66,16 @@ class RegisteredProviders:
     _targets: dict[str, Target] = field(default_factory=dict)
     _images: dict[str, Images] = field(default_factory=dict)
     _metrics: dict[str, MetricSource] = field(default_factory=dict)
+    clusters: SharedClusters = field(default_factory=SharedClusters)
 
     def target(self, catalog: Catalog, service: ServiceName, environment: EnvironmentName) -> Target:
         """Where the service runs in that environment."""
         reference = catalog.service(service).targets[environment]
-        key = f"{service}@{environment} {reference}"
+        cluster = self.clusters.of(catalog, reference)
+        key = f"{service}@{environment} {reference} {cluster}"
         if key not in self._targets:
-            self._targets[key] = registry.build_target(reference, service=service, environment=environment)
+            kube = self.clusters.kube(cluster) if cluster else None
+            self._targets[key] = registry.build_target(reference, service=service, environment=environment, kube=kube)
         return self._targets[key]
 
     def images(self, catalog: Catalog, service: ServiceName) -> Images:
@@ -115,10 +123,12 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.engine.ledger import utc_now
     from bot.engine.places import take_stock
     from bot.engine.telemetry import Telemetry
+    from bot.engine.tracing import Tracing
     from bot.slack.app import Slack, SlackTokens, identify
     from bot.store.overview import StoredOverview
     from bot.store.store import Store
 
+    tracing = Tracing(traces=_traces(settings, stack))
     live = LiveCatalog(settings.deploy_config, providers=provider_models())
     listening = bind(settings.host, settings.port)
     stack.callback(listening.close)
@@ -126,9 +136,12 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     catalogs = CatalogWithPast(live=live, revisions=store.revisions, providers=provider_models)
     await catalogs.keep_current()
     providers = RegisteredProviders()
+    stack.push_async_callback(providers.clusters.close)
     metrics = Metrics()
     overview = StoredOverview(store.database)
-    telemetry = Telemetry(instruments=metrics, displays=metrics, overview=overview, catalogs=catalogs, now=utc_now)
+    telemetry = Telemetry(
+        instruments=metrics, displays=metrics, overview=overview, catalogs=catalogs, now=utc_now, tracing=tracing
+    )
     tokens = SlackTokens(
         bot=settings.slack_bot_token.get_secret_value(),
         app=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
@@ -157,6 +170,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
         database_url=store.durable_url,
         executor=settings.executor_id,
         shared=store.shared,
+        tracing=tracing,
     )
     slack = Slack.build(
         tokens=tokens,
@@ -233,6 +247,17 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     stack.push_async_callback(end_background)
     log.info("ready on port %d as %s", http.port, settings.executor_id)
     return Bot(http=http, replica=settings.executor_id)
+
+
+def _traces(settings: Settings, stack: contextlib.AsyncExitStack) -> Traces | None:
+    """Where spans go, if anywhere; what nobody asked for is not even imported."""
+    if settings.tracing == "off":
+        return None
+    from integrations.tracing.build import build_traces
+
+    traces = build_traces(settings.tracing, replica=settings.executor_id)
+    stack.callback(traces.close)  # the last to go: what ends before it is told
+    return traces
 
 
 async def _logged(work: Coroutine[object, object, None], what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
     """What an Alertmanager must show as a bearer token to tell of alerts; None: it cannot."""
     datadog_webhook_secret: SecretStr | None = None
     """What Datadog must show in the header ``X-Webhook-Secret`` to tell of alerts; None: it cannot."""
+    tracing: Literal["off", "otlp", "datadog"] = "off"
+    """Where spans of deployments go: to an OpenTelemetry collector, to Datadog's agent, or nowhere."""
     log_level: str = "INFO"
 
     @field_validator("slack_bot_token")

@@ -49,27 +49,52 @@ version: 1
 channel: "#deployments"
 admin_channel: "#deploy-admin"
 environments:
-  staging: { approval: { expires: 12h } }
-  production: { protected: true, approval: { expires: 12h } }
+  staging: {{ approval: {{ expires: 12h }} }}
+  production: {{ protected: true, approval: {{ expires: 12h }} }}
 defaults:
-  health: { path: /health, interval: 0.05, timeout: 2s, passes: 1, deadline: 60s }
+  health: {{ path: /health, interval: 0.05, timeout: 2s, passes: 1, deadline: 60s }}
   deadline: 120s
+metrics:
+  probe: {{ type: http_probe, address: "{probe}", measure: errors, probes: 1, pause: 0 }}
+checks:
+  answers: {{ source: probe, query: "/{{environment}}/{{version}}", limit: 50, unit: "%", min_samples: 0,
+             interval: 1h, window: 1s, failures: 1, of: 1 }}
+strategies:
+  canary:
+    canary:
+      steps:
+{steps}
+        - {{ weight: 90, bake: 6h }}
+      timeout: 12h
+      on_timeout: hold
 services:
+  checkout:
+    target: {{ type: local, root: platform, instances: 1, start_timeout: 60 }}
+    images: {{ type: local, folder: artifacts/checkout }}
+    checks: [answers]
+    countdown: 6h
   catalog:
-    health: { path: /health, interval: 0.05, timeout: 2s, passes: 24, deadline: 60s }
-    target: { type: local, root: platform, instances: 1, start_timeout: 60 }
-    images: { type: local, folder: artifacts/catalog }
+    health: {{ path: /health, interval: 0.05, timeout: 2s, passes: 24, deadline: 60s }}
+    target: {{ type: local, root: platform, instances: 1, start_timeout: 60 }}
+    images: {{ type: local, folder: artifacts/catalog }}
   payments:
-    target: { type: local, root: platform, instances: 1, start_timeout: 60 }
-    images: { type: local, folder: artifacts/payments }
+    target: {{ type: local, root: platform, instances: 1, start_timeout: 60 }}
+    images: {{ type: local, folder: artifacts/payments }}
 """
 ONLY_PEOPLE = {action: f"U0ONLY{number:02d}" for number, action in enumerate(Action)}
-TEXT = _CATALOG + _ROLES + "".join(
-    _ONLY.format(role=role, person=ONLY_PEOPLE[action], action=action) for action, role in ONLY.items()
-)  # fmt: skip
-STUCK, WAITS = "catalog", "payments"
-"""Of the one service a deployment needs attention in each environment, and whatever follows is queued behind it; of
-the other nothing is under way."""
+_STEPS = "\n".join(f"        - {{ weight: {weight}, approval: true }}" for weight in range(4, 80, 4))
+"""As many as a canary may have, so that one can be promoted often."""
+
+
+def catalog_text(probe: str = "http://127.0.0.1:9") -> str:
+    """The catalog; ``probe`` is the address of what knows which version of the rolled-out service is bad."""
+    only = (_ONLY.format(role=role, person=ONLY_PEOPLE[action], action=action) for action, role in ONLY.items())
+    return _CATALOG.format(probe=probe, steps=_STEPS) + _ROLES + "".join(only)
+
+
+STUCK, WAITS, ROLLS = "catalog", "payments", "checkout"
+"""Of the first service a deployment needs attention in each environment, and whatever follows is queued behind it; of
+the second nothing is under way; the third is rolled out in steps."""
 
 WORDS = {
     Action.DEPLOY: "deploy",

@@ -8,26 +8,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import json
 import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matrix_rows import CHIEF, SECOND, STUCK, WAITS, Rows, Somebody
+from matrix_rows import CHIEF, ROLLS, SECOND, STUCK, WAITS, Rows, Somebody
 from world import CHANNEL, World, until
 
 from bot.domain.actor import Door
 from bot.sandbox import eyes
 from bot.sandbox.model import Message, MessageRef, View, ViewRef
-from bot.slack.names import ActionId
+from bot.slack.names import ActionId, ButtonValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from matrix_acts import Act
+    from matrix_ways import Act
 
     from bot.domain.deployment import Deployment
-    from bot.sandbox.model import Button, Receipt
+    from bot.sandbox.model import Button, Receipt, Seen
 
 T = TypeVar("T")
 
@@ -46,17 +45,16 @@ class Subject:
     """Where it is pressed, as somebody else sees it."""
     view: View | None = None
     """The form or the Home tab, as somebody else has it before them."""
-    instead: ActionId | None = None
-    """The button that stands where that one is, for who gets it handed over."""
+    step: int = -1
+    """Of a rollout: where it was then."""
+    snoozes: int = 0
+    """How often its rollback had been put off by then."""
 
 
-def _replaced(shown: Any, button: Button, instead: ActionId | None) -> Any:
-    """A copy of blocks or of a view, with another button where that one is."""
-    found = copy.deepcopy(shown)
-    if instead is None:
-        return found
-    text = json.dumps(found).replace(json.dumps(button.action_id), json.dumps(instead))
-    return json.loads(text)
+def _speaks_of(button: Button, step: int) -> bool:
+    """Whether it was drawn when the rollout was at that step; most buttons name none."""
+    value = ButtonValue.decode(button.value) if step >= 0 else None
+    return value is None or value.step in {None, step}
 
 
 @dataclass(kw_only=True)
@@ -94,16 +92,22 @@ class Stage:
 
     async def one(self, deployment_id: str) -> Deployment:
         """The deployment of that id."""
-        for service in (STUCK, WAITS):
+        for service in (STUCK, WAITS, ROLLS):
             for found in await self.world.deployments(service):
                 if found.id == deployment_id:
                     return found
         raise AssertionError(f"there is no deployment {deployment_id}")
 
-    def heard(self, who: Somebody) -> list[str]:
-        """What somebody reads that they alone see, the oldest first."""
-        seen = eyes.can_see(self.world.server.workspace, who.person)
-        return [" ".join(one.text.split()) for one in seen if one.where in {"ephemeral", "dm", "modal"}]
+    def heard(self, who: Somebody, *, but: Sequence[Seen] = ()) -> list[str]:
+        """What somebody reads that they alone see, the oldest first; without what they had read already."""
+        # What is edited is read anew, and not in the place where it was: counting lines would not do.
+        had = frozenset(but)
+        return [" ".join(one.text.split()) for one in self.seen(who) if one not in had]
+
+    def seen(self, who: Somebody) -> list[Seen]:
+        """What somebody has before them that they alone see."""
+        found = eyes.can_see(self.world.server.workspace, who.person)
+        return [one for one in found if one.where in {"ephemeral", "dm", "modal"}]
 
     # Acting, as the operators do to prepare something.
 
@@ -130,29 +134,32 @@ class Stage:
 
         await until(there, what=f"#{subject.number} {phase}")
 
-    async def button(self, who: Somebody, action: ActionId, about: str, *, answer_to: str = "") -> Button:
+    async def button(
+        self, who: Somebody, action: ActionId, about: str, *, answer_to: str = "", step: int = -1
+    ) -> Button:
         """The newest such button of somebody that carries ``about``; it may be in the answer to a command."""
         earlier = {button.container for button in self.buttons(who, action, about)} if answer_to else set()
         if answer_to:
             await self.command(who, answer_to)
-        return await self.wait(
-            lambda: next((one for one in self.buttons(who, action, about) if one.container not in earlier), None),
-            f"{action} about {about} for {who.what}",
-        )
+
+        def there() -> Button | None:
+            found = (one for one in self.buttons(who, action, about) if one.container not in earlier)
+            return next((one for one in found if _speaks_of(one, step)), None)
+
+        return await self.wait(there, f"{action} about {about} for {who.what}")
 
     def buttons(self, who: Somebody, action: ActionId, about: str) -> list[Button]:
         found = self.world.server.hands.visible_buttons(who.person)
         return [one for one in found if one.action_id == action and about in (one.value or "") and one.where != "home"]
 
-    async def home(self, who: Somebody, action: ActionId, about: str) -> Button:
+    async def home(self, who: Somebody, action: ActionId, about: str, *, step: int = -1) -> Button:
         """A button on the Home tab that somebody opens now."""
         await self.world.server.hands.open_home(who.person)
 
         def there() -> Button | None:
-            found = self.world.server.hands.visible_buttons(who.person)
-            return next(
-                (b for b in found if b.where == "home" and b.action_id == action and about in (b.value or "")), None
-            )
+            found = (b for b in self.world.server.hands.visible_buttons(who.person) if b.where == "home")
+            mine = (b for b in found if b.action_id == action and about in (b.value or ""))
+            return next((b for b in mine if _speaks_of(b, step)), None)
 
         return await self.wait(there, f"{action} about {about} on the Home tab of {who.what}")
 
@@ -195,7 +202,7 @@ class Stage:
             return subject
         container = button.container
         if view is not None:
-            home = View(ws.new_id("V"), who.person, _replaced(view.body, button, subject.instead), view.hash, "")
+            home = View(ws.new_id("V"), who.person, copy.deepcopy(view.body), view.hash, "")
             home.root_id = home.id
             ws.views[home.id] = ws.homes[who.person] = home
             place: MessageRef | ViewRef = ViewRef(home.id)
@@ -206,13 +213,11 @@ class Stage:
             )
             found = ws.find_message(container.channel, container.ts, owner)
             assert found is not None
-            blocks = _replaced(found.blocks, button, subject.instead)
-            shown = Message(CHANNEL, ws.next_ts(), found.user, found.text, blocks, is_bot=True)
+            shown = Message(CHANNEL, ws.next_ts(), found.user, found.text, copy.deepcopy(found.blocks), is_bot=True)
             shown.ephemeral_for = who.person
             ws.whisper(shown)
             place = MessageRef(CHANNEL, shown.ts, None, True)
-        action = subject.instead or button.action_id
-        return Subject(subject.id, subject.number, replace(button, container=place, action_id=action))
+        return Subject(subject.id, subject.number, replace(button, container=place))
 
     # The matrix.
 
@@ -241,44 +246,45 @@ class Stage:
         self, act: Act, subject: Subject, who: Somebody, environment: str, wanted: Collection[str]
     ) -> None:
         """Try it as somebody who may not; fails unless they are told why."""
-        before = len(self.heard(who))
+        before = self.seen(who)
         told = await self.do(act, subject, who, environment)
 
         def answered() -> str | None:
-            texts = [*told, *self.heard(who)[before:]]
+            texts = [*told, *self.heard(who, but=before)]
             return next((text for text in texts if all(part in text for part in wanted)), None)
 
         try:
             await self.world.server.workspace.wait_for(answered, 15)
         except TimeoutError:
-            heard = [*told, *self.heard(who)[before:]]
+            heard = [*told, *self.heard(who, but=before)]
             raise AssertionError(f"{who.what} should be told {wanted}, and reads {heard}") from None
         self.world.server.workspace.close_modals(who.person)
 
     async def allowed(self, act: Act, subject: Subject, who: Somebody, environment: str) -> None:
         """Do it as somebody who may; fails unless it takes effect."""
-        before = len(self.heard(who))
+        before = self.seen(who)
         told = await self.do(act, subject, who, environment)
 
         async def happened() -> object:
-            if act.late:
-                return any("Not done" in text for text in self.heard(who)[before:])
             return await act.happened(self, subject, who, environment)
 
         try:
             await until(happened, within=20, what="an effect")
         except AssertionError:
-            heard = [*told, *self.heard(who)[before:]]
+            heard = [*told, *self.heard(who, but=before)]
             raise AssertionError(f"{who.what} may do it, and nothing came of it: {heard}") from None
-        assert not [text for text in told + self.heard(who)[before:] if "Not allowed" in text]
+        assert not [text for text in told + self.heard(who, but=before) if "Not allowed" in text]
         self.world.server.workspace.close_modals(who.person)
 
     async def tidy(self) -> None:
-        """Nothing waits, is locked or is frozen any more, and in each environment one deployment needs attention."""
+        """Nothing waits, is locked or is frozen any more, and in each environment one deployment needs attention.
+
+        A rollout in steps stays where it is: the next act may be about it too.
+        """
         deeds = [("unlock", scope) for (scope,) in self.ask("SELECT scope FROM locks WHERE ended_at IS NULL")]
         deeds += [("unfreeze", scope) for (scope,) in self.ask("SELECT scope FROM freezes WHERE ended_at IS NULL")]
         stuck = {d.id for d in await self.world.under_way() if d.phase == "needs_attention"}
-        waiting = [d for d in await self.world.under_way() if d.id not in stuck]
+        waiting = [d for d in await self.world.under_way() if d.id not in stuck and d.service != ROLLS]
         await asyncio.gather(
             *(self.command(CHIEF, f"{verb} {scope.replace('@', ' ')}") for verb, scope in deeds),
             *(self.command(CHIEF, f"abort #{deployment.number}") for deployment in waiting),
@@ -288,7 +294,7 @@ class Stage:
             await self.press(SECOND, await self.button(SECOND, ActionId.REVIEW, override))
 
         async def quiet() -> bool:
-            left = [d for d in await self.world.under_way() if d.phase != "needs_attention"]
+            left = [d for d in await self.world.under_way() if d.phase != "needs_attention" and d.service != ROLLS]
             busy = (
                 "SELECT 1 FROM locks WHERE ended_at IS NULL",
                 "SELECT 1 FROM freezes WHERE ended_at IS NULL",

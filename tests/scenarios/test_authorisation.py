@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from matrix_acts import ACTS, CHANGES_NOTHING, DOORS, ELSEWHERE, KEEP, NO_DOOR, Act
-from matrix_rows import CHIEF, GRACE, ONLY_PEOPLE, SECOND, TEXT, WORDS, Rows, Somebody, people_for
+from matrix_acts import ACTS, CHANGES_NOTHING, COUNTDOWN, DOORS, ELSEWHERE, KEEP, NO_DOOR, PLAIN, ROLLOUT
+from matrix_canary import probed
+from matrix_rows import CHIEF, GRACE, ONLY_PEOPLE, SECOND, WORDS, Rows, Somebody, catalog_text, people_for
 from matrix_stage import ENVIRONMENTS, Stage
 from world import CHANNEL, World, until
 
@@ -27,7 +28,9 @@ from bot.slack import names
 from bot.slack.names import ActionId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from matrix_ways import Act
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -71,34 +74,56 @@ async def test_the_table_has_every_button_every_form_and_every_word() -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """One bot for all of it."""
-    world = await World.open(tmp_path_factory.mktemp("matrix") / "world", text=TEXT)
-    ws = world.server.workspace
-    only = [(person, f"only{number:02d}") for number, person in enumerate(ONLY_PEOPLE.values())]
-    for person, name in [("U0CHIEF", "chief"), ("U0SECOND", "second"), ("U0DORA", "dora"), *only]:
-        ws.add_person(Person(person, name, f"{name.title()} Sandbox", f"{name}@sandbox.example"))
-        ws.channels[CHANNEL].members.add(person)
-    for person in ("U0CHIEF", "U0SECOND"):
-        ws.channels["C0ADMIN"].members.add(person)
-    ws.groups["S0RELEASE"] = UserGroup("S0RELEASE", "release-managers", "Release managers", ["U0GRACE", "U0DORA"])
-    try:
-        await world.start()
-        found = Stage(world=world, rows=Rows.of(TEXT))
-        await found.tidy()
-        yield found
-    finally:
-        await world.close()
+    async with probed() as probe:
+        text = catalog_text(probe)
+        world = await World.open(tmp_path_factory.mktemp("matrix") / "world", text=text)
+        ws = world.server.workspace
+        only = [(person, f"only{number:02d}") for number, person in enumerate(ONLY_PEOPLE.values())]
+        for person, name in [("U0CHIEF", "chief"), ("U0SECOND", "second"), ("U0DORA", "dora"), *only]:
+            ws.add_person(Person(person, name, f"{name.title()} Sandbox", f"{name}@sandbox.example"))
+            ws.channels[CHANNEL].members.add(person)
+        for person in ("U0CHIEF", "U0SECOND"):
+            ws.channels["C0ADMIN"].members.add(person)
+        ws.groups["S0RELEASE"] = UserGroup("S0RELEASE", "release-managers", "Release managers", ["U0GRACE", "U0DORA"])
+        try:
+            await world.start()
+            found = Stage(world=world, rows=Rows.of(text))
+            await found.tidy()
+            yield found
+        finally:
+            await world.close()
 
 
-def _cases() -> Iterator[Any]:
-    for act in ACTS:
+def _cases(acts: Iterable[Act]) -> Iterator[Any]:
+    for act in acts:
         for environment in ENVIRONMENTS:
             marks = () if act.quick and environment == "production" else pytest.mark.long
             name = f"{act.right}-{act.door}-{act.name.replace(' ', '_')}-{environment}"
             yield pytest.param(act, environment, id=name, marks=marks)
 
 
-@pytest.mark.parametrize(("act", "environment"), list(_cases()))
+@pytest.mark.parametrize(("act", "environment"), list(_cases(PLAIN)))
 async def test_it_takes_the_right(stage: Stage, act: Act, environment: str) -> None:
+    await _tried(stage, act, environment)
+
+
+class TestWordsToARollout:
+    """Together, whatever the order is, so that one canary serves many of them."""
+
+    @pytest.mark.parametrize(("act", "environment"), list(_cases(ROLLOUT)))
+    async def test_it_takes_the_right(self, stage: Stage, act: Act, environment: str) -> None:
+        await _tried(stage, act, environment)
+
+
+class TestWordsToACountdown:
+    """Together for the same reason."""
+
+    @pytest.mark.parametrize(("act", "environment"), list(_cases(COUNTDOWN)))
+    async def test_it_takes_the_right(self, stage: Stage, act: Act, environment: str) -> None:
+        await _tried(stage, act, environment)
+
+
+async def _tried(stage: Stage, act: Act, environment: str) -> None:
     may: list[Somebody] = []
     may_not: list[tuple[Somebody, list[str]]] = []
     for who in people_for(act.right):
@@ -167,13 +192,13 @@ async def test_who_is_no_member_is_refused_at_the_door(
         return await deliver(kind, json.loads(json.dumps(payload).replace(f'"{one}"', f'"{other}"')), **more)
 
     before = await _settled(stage)
-    heard = {person: len(stage.heard(Somebody(person, ""))) for person in (GRACE.person, other) if person in ws.people}
+    heard = {person: stage.seen(Somebody(person, "")) for person in (GRACE.person, other) if person in ws.people}
     monkeypatch.setattr(delivery, "deliver", disguised)
     told = await stage.do(act, subject, GRACE, "production")
     monkeypatch.undo()
 
     def answered() -> bool:
-        texts = [*told, *(text for person, many in heard.items() for text in stage.heard(Somebody(person, ""))[many:])]
+        texts = [*told, *(text for person, had in heard.items() for text in stage.heard(Somebody(person, ""), but=had))]
         return any(why in text for text in texts)
 
     await stage.wait(answered, f"refusal of {door} that says {why!r}")

@@ -5,7 +5,7 @@
       RequestRefused            the person who asked can act on it; shown to them, never an alert
         BadCommand  UnknownService  UnknownEnvironment  RevisionNotFound  UnknownDeployment
         NotAuthorized  IdentityUnknown  NothingToDo  NoRollback  InvalidTransition  SomebodyWasFaster
-        Blocked
+        Blocked  ChecksSayNo
       ProviderError             a system that we talk to: .retryable .retry_after
         ProviderUnavailable  ProviderRejected  ProviderTimeout  OutcomeUnknown
       StoreError                our own database did not answer
@@ -104,6 +104,10 @@ class Blocked(RequestRefused):
         super().__init__(message, hint=hint)
         self.gates = tuple(gates)
         """Those that stop it, in order."""
+
+
+class ChecksSayNo(RequestRefused):
+    """A check does not pass, so it does not go on."""
 
 
 class NothingToDo(RequestRefused):

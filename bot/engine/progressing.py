@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from bot.domain.analysis import countdown as counting
 from bot.domain.analysis.standing import standing_of
-from bot.domain.errors import InvalidTransition, SomebodyWasFaster
+from bot.domain.errors import ChecksSayNo, InvalidTransition, RequestRefused, SomebodyWasFaster
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.access import Action
 from bot.domain.strategy.interpret import seen
 from bot.domain.strategy.plan import plan
 from bot.domain.strategy.voice import hear, options
-from bot.domain.strategy.words import HoldWord, PromoteWord, ResumeWord
+from bot.domain.strategy.words import HoldWord, PromoteWord, Refusal, ResumeWord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bot.domain.analysis.countdown import Countdown, Turn
     from bot.domain.deployment import Deployment
     from bot.domain.ids import DeploymentId
-    from bot.domain.strategy.words import Word
+    from bot.domain.strategy.words import Answer, Word
     from bot.engine.gatekeeper import Gatekeeper
     from bot.engine.ledger import Ledger
     from bot.ports.deployments import Deployments
@@ -54,8 +54,8 @@ class Progressing:
     ) -> Deployment:
         """Let a rollout go on from ``step`` (None: wherever it is) up to the weight ``to`` (None: the next one).
 
-        Raises `RequestRefused`: not entitled, late, not among what can be promoted to, or held back by a check unless
-        forced, which takes a reason and the right to resolve.
+        Raises `RequestRefused`: not entitled, late (`SomebodyWasFaster`), not among what can be promoted to, or held
+        back by a check (`ChecksSayNo`) unless forced, which takes a reason and the right to resolve.
         """
         found, rule = await self._may(deployment_id, requester, Action.PROMOTE)
         if force:
@@ -131,7 +131,7 @@ class Progressing:
             standing = seen(plan(strategy), progression.position, standing)
             position, answer = hear(strategy, progression.position, word, standing)
             if not answer.accepted:
-                raise SomebodyWasFaster(answer.sentence)
+                raise _refusal(answer, now)
             after = replace(progression, position=position, question=None, why=answer.sentence)
             return replace(now, progression=after, version=now.version + 1, view=now.view + 1)
 
@@ -176,6 +176,16 @@ def _step(found: Deployment, step: int | None) -> int:
     if step is not None:
         return step
     return found.progression.position.step if found.progression else -1
+
+
+def _refusal(answer: Answer, found: Deployment) -> RequestRefused:
+    """What to raise for a word that changed nothing: whether somebody was faster, or it was refused."""
+    if answer.refusal is Refusal.CHECKS:
+        hint = f"Who may resolve can force it: `/deploy promote #{found.number} force reason=…`."
+        return ChecksSayNo(answer.sentence, hint=hint)
+    if answer.refusal is Refusal.WRONG:
+        return RequestRefused(answer.sentence)
+    return SomebodyWasFaster(answer.sentence)
 
 
 def _note(word: Word) -> str:

@@ -197,8 +197,8 @@ def _beside(check: Check, comparison: Comparison, reading: Reading, other: Readi
         if share and samples is not None and others is not None:
             certain = value * samples > _PROOF and at_least_more(value, samples, base, others) > margin
             side = _Side.BEYOND if certain else _Side.UNSURE
-    whose = "of stable" if name == "stable" else name
-    return _Found(side, bound, f"the {check.show(bound)} that is allowed beside {shown} {whose}")
+    beside = f"stable's {shown}" if name == "stable" else f"the {shown} {name}"
+    return _Found(side, bound, f"the {check.show(bound)} allowed beside {beside}")
 
 
 def _as_before(check: Check, canary: Reading, before: Reading) -> tuple[Verdict, str] | None:

@@ -91,7 +91,8 @@ class Watch:
             return f"{self.last.sentence} That was {(at - self.last.at).total_seconds():.0f} s ago."
         if self.last.verdict is Verdict.FAIL:
             failing = _failing(self, self.check.of)
-            return f"{self.last.sentence} {failing} of the {self.check.failures} failing looks that it takes."
+            looks = "1 failing look" if failing == 1 else f"{failing} failing looks"
+            return f"{self.last.sentence} {looks}, {self.check.failures} trip it."
         return self.last.sentence
 
     def _old(self, at: datetime) -> bool:

@@ -9,7 +9,7 @@ from bot.domain.analysis.judgement import Verdict
 from bot.domain.strategy.moves import Abort, Cause
 from bot.domain.strategy.plan import How, plan
 from bot.domain.strategy.position import Held, Waiver
-from bot.domain.strategy.words import AbortWord, Answer, HoldWord, PromoteWord, ResumeWord
+from bot.domain.strategy.words import AbortWord, Answer, HoldWord, PromoteWord, Refusal, ResumeWord
 
 if TYPE_CHECKING:
     from bot.domain.analysis.standing import Standing
@@ -29,9 +29,11 @@ def options(steps: tuple[PlannedStep, ...], position: Position) -> tuple[int, ..
 
 def hear(strategy: Strategy, position: Position, word: Word, standing: Standing) -> tuple[Position, Answer]:
     """The position after ``word``; the same one if the word changes nothing."""
-    steps = plan(strategy)
-    after, sentence = _heard(steps, position, word, standing)
-    return after, Answer(word=word, accepted=after != position, sentence=sentence)
+    if isinstance(word, PromoteWord) and (refused := _refused(plan(strategy), position, word, standing)):
+        refusal, sentence = refused
+        return position, Answer(word=word, sentence=sentence, refusal=refusal)
+    after, sentence = _heard(plan(strategy), position, word, standing)
+    return after, Answer(word=word, sentence=sentence, refusal=Refusal.LATE if after == position else None)
 
 
 def _heard(steps: tuple[PlannedStep, ...], position: Position, word: Word, standing: Standing) -> tuple[Position, str]:
@@ -69,24 +71,13 @@ def _hold(position: Position, word: HoldWord) -> tuple[Position, str]:
 def _promote(
     steps: tuple[PlannedStep, ...], position: Position, word: PromoteWord, standing: Standing
 ) -> tuple[Position, str]:
-    possible = options(steps, position)
-    if not possible:
-        return position, "It has no steps that could be promoted." if position.begun else "Nothing has begun yet."
-    if word.to not in possible:
-        return position, f"From here it can be promoted to {' or to '.join(f'{one} %' for one in possible)}."
-    last, passes = position.step == len(steps) - 1, standing.verdict is Verdict.PASS
-    already = position.approved >= word.to and (not last or passes)
-    wanted = (word.skip and not (position.leap and position.hurry)) or (word.force and not passes) or position.held
-    if already and not wanted:
+    passes = standing.verdict is Verdict.PASS
+    if _promoted(steps, position, word, passes=passes):
         by = position.approved_by
         who = "" if by is None else "You have" if by.same_as(word.by) else f"{by.name} has"
         done = "The strategy lets it go there by itself" if by is None else f"{who} already promoted it"
         return position, f"{done}{'' if by is None else f' to {position.approved} %'}."
     reason = word.reason.strip()
-    if not passes and not word.force:
-        return position, f"It is not promoted: {standing.sentence}"
-    if not passes and not reason:
-        return position, "To promote it although checks do not pass takes a reason."
     waived = (
         ()
         if passes
@@ -105,6 +96,36 @@ def _promote(
         waived=(*position.waived, *waived),
     )
     return after, _goes_on(word, waived)
+
+
+def _promoted(steps: tuple[PlannedStep, ...], position: Position, word: PromoteWord, *, passes: bool) -> bool:
+    """Whether it may go there already, and the word wants nothing beside."""
+    last = position.step == len(steps) - 1
+    already = position.approved >= word.to and (not last or passes)
+    wanted = (word.skip and not (position.leap and position.hurry)) or (word.force and not passes) or position.held
+    return already and not wanted
+
+
+def _refused(
+    steps: tuple[PlannedStep, ...], position: Position, word: PromoteWord, standing: Standing
+) -> tuple[Refusal, str] | None:
+    """Why it is not promoted although nobody was faster."""
+    if _over(position) or word.step != position.step:
+        return None
+    possible = options(steps, position)
+    if not possible:
+        nothing = "It has no steps that could be promoted." if position.begun else "Nothing has begun yet."
+        return Refusal.WRONG, nothing
+    if word.to not in possible:
+        return Refusal.WRONG, f"From here it can be promoted to {' or to '.join(f'{one} %' for one in possible)}."
+    passes = standing.verdict is Verdict.PASS
+    if passes or _promoted(steps, position, word, passes=passes):
+        return None
+    if not word.force:
+        return Refusal.CHECKS, f"It is not promoted: {standing.sentence}"
+    if not word.reason.strip():
+        return Refusal.WRONG, "To promote it although checks do not pass takes a reason."
+    return None
 
 
 def _goes_on(word: PromoteWord, waived: tuple[Waiver, ...]) -> str:

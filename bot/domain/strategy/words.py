@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -59,11 +60,27 @@ class AbortWord:
 Word: TypeAlias = PromoteWord | HoldWord | ResumeWord | AbortWord
 
 
+class Refusal(StrEnum):
+    """Why a word changed nothing."""
+
+    #: It came too late: somebody or something was faster.
+    LATE = "late"
+    #: A check does not pass.
+    CHECKS = "checks"
+    #: It lacks a reason, or names what cannot be.
+    WRONG = "wrong"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What became of a word."""
 
     word: Word
-    accepted: bool
-    """Whether it changed anything."""
     sentence: str
+    refusal: Refusal | None = None
+    """Why it changed nothing; None if it changed something."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it changed anything."""
+        return self.refusal is None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.errors import BadCommand, NotAuthorized, ProviderError, StoreError
+from bot.domain.errors import BadCommand, ChecksSayNo, NotAuthorized, ProviderError, StoreError
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.gates import Verdict, stopping
 from bot.slack.names import COMMAND
@@ -48,7 +48,10 @@ _ENDING = frozenset({"lock", "window"})
 def refused(error: RequestRefused) -> Message:
     """What cannot be done, the nearest that can, and what to do next."""
     what = sentence(escape(error.message, 800)) or "This cannot be done."
-    lines = [f"✗ *{'Not allowed' if isinstance(error, NotAuthorized) else 'Not done'}*: {what}"]
+    title = "Not done"
+    if isinstance(error, NotAuthorized | ChecksSayNo):
+        title = "Not allowed" if isinstance(error, NotAuthorized) else "A check says no"
+    lines = [f"✗ *{title}*: {what}"]
     spoken = [what]
     if isinstance(error, BadCommand) and error.suggestions and "Did you mean" not in (error.hint or ""):
         nearest = ", ".join(escape(entry, 120) for entry in error.suggestions[:3])

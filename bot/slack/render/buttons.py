@@ -12,6 +12,7 @@ from bot.domain.policy.approval import TallyState
 from bot.domain.view import DeploymentView
 from bot.slack.names import SUBJECT_DIGITS, ActionId, ButtonValue
 from bot.slack.render import blocks as b
+from bot.slack.render.progress import counted_down
 from bot.slack.render.promoting import progress_buttons
 from bot.slack.render.text import duration, instant_plain, name_plain, plain
 
@@ -34,7 +35,7 @@ def buttons(view: DeploymentView, *, with_votes: bool = True) -> list[dict[str, 
             row.append(_put_back(view))
     if view.can_abort:
         row.append(_abort(view))
-    if view.can_roll_back:
+    if view.can_roll_back and not counted_down(view):  # *Roll back now* is there
         row.append(_roll_back(view))
     return row
 

@@ -44,6 +44,27 @@ def check_lines(view: DeploymentView) -> list[str]:
     return lines
 
 
+def standing_in_the_way(view: DeploymentView) -> str:
+    """``errors fails, latency cannot tell``: what keeps it from being promoted; empty where nothing does."""
+    progression = view.deployment.progression
+    if progression is None:
+        return ""
+    found = []
+    for check in view.checks:
+        if _waiver(progression, check.name) or _waits_for_traffic(progression, check):
+            continue
+        looks = next((one for one in progression.looks if one.check == check.name), None)
+        last, title = looks.last if looks else None, escape(check.name, 60)
+        if looks is not None and looks.tripped:
+            found.append(f"{title} fails")
+        elif last is not None and last.verdict is Verdict.FAIL:
+            found.append(f"{title} is about to fail")
+        elif check.required and (last is None or last.verdict is Verdict.INCONCLUSIVE):
+            found.append(f"{title} cannot tell")
+    more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
+    return ", ".join([*found[:_NAMED], *more])
+
+
 def short(checks: Sequence[Check], judgements: Iterable[Judgement]) -> str:
     """``errors 0.9 % (limit 2 %), latency 120 ms (limit 250 ms)``: what was seen, for the middle of a line."""
     known = {check.name: check for check in checks}
@@ -69,6 +90,8 @@ def _rank(last: Judgement | None, tripped: bool) -> int:
 def _line(view: DeploymentView, progression: Progression | None, check: Check) -> str:
     title = f"*{escape(check.name, 60)}*"
     looks = next((one for one in progression.looks if one.check == check.name), None) if progression else None
+    if progression is not None and _waits_for_traffic(progression, check):
+        return f"○ {title} – looked at as soon as it gets traffic"
     if progression is None or looks is None or looks.last is None:
         return f"○ {title} – not looked at yet"
     last = looks.last
@@ -125,6 +148,11 @@ def _whose(view: DeploymentView, check: Check, baseline: float) -> str:
     progression = view.deployment.progression
     before = progression.before.get(check.name) if progression else None
     return "before" if before is not None and before.number == baseline else "stable"
+
+
+def _waits_for_traffic(progression: Progression, check: Check) -> bool:
+    """Whether the check can say nothing yet, because the release gets no traffic."""
+    return check.needs_traffic and progression.position.begun and progression.position.weight == 0
 
 
 def _waiver(progression: Progression, check: str) -> Waiver | None:

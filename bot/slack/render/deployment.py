@@ -19,7 +19,7 @@ from bot.slack.render.gates import approvers, hold_parts, missing, schedule_part
 from bot.slack.render.message import Message, compose
 from bot.slack.render.plans import change_lines, digests, downgrade_line, experience, versions
 from bot.slack.render.steps import progress_parts, queue_parts, step_number, steps
-from bot.slack.render.text import duration, escape, instant, name, person, plain, sentence
+from bot.slack.render.text import duration, escape, instant, moment, name, person, plain, sentence
 
 if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
@@ -169,6 +169,8 @@ def no_way_back(view: DeploymentView) -> str:
 def status(view: DeploymentView) -> str:
     """The status line: a symbol, words, and the one fact that matters most now."""
     deployment = view.deployment
+    if progress.counted_down(view):
+        return progress.countdown_line(view)
     parts = [f"{SYMBOLS[deployment.phase]} *{phase_words(deployment.phase)}*{_took(deployment)}", *_facts(view)]
     return " – ".join(part for part in parts if part)
 
@@ -177,7 +179,10 @@ def spoken(view: DeploymentView) -> str:
     """The full sentence for notifications and screen readers; mrkdwn without any format of its own."""
     deployment = view.deployment
     phase = deployment.phase
+    counted = progress.counted_down(view)
     words = phase_words(phase).lower()
+    if counted and deployment.countdown:
+        words = f"automatic rollback at {moment(deployment.countdown.deadline)}"
     if not phase.final and phase is not Phase.NEEDS_ATTENTION:
         number, of = step_number(view)
         words += f", step {number} of {of}"
@@ -191,8 +196,10 @@ def spoken(view: DeploymentView) -> str:
     if progression is not None and phase in progress.UNDER_WAY and view.steps and progression.position.begun:
         words += f", {progression.position.weight} % of the traffic"
         words += ", waits for a decision" if progression.question else ""
-    words += _took(deployment)
-    if phase.final or phase is Phase.NEEDS_ATTENTION:
+    words += "" if counted else _took(deployment)
+    if counted and deployment.countdown:
+        words += f": {escape(deployment.countdown.why, 300)}"
+    elif phase.final or phase is Phase.NEEDS_ATTENTION:
         note = deployment.note.partition("\n")[0]
         words += f": {escape(note, 300)}" if note else ""
     service, environment = escape(deployment.service, 80), escape(deployment.environment, 80)

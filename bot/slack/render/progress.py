@@ -12,7 +12,7 @@ from bot.domain.lifecycle import Phase
 from bot.domain.strategy.kinds import OnTimeout
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
-from bot.slack.render.checks import check_lines
+from bot.slack.render.checks import check_lines, standing_in_the_way
 from bot.slack.render.text import clause, escape, instant, moment, name, sentence
 
 if TYPE_CHECKING:
@@ -51,10 +51,15 @@ def step_words(view: DeploymentView) -> str:
 
 def headline(view: DeploymentView) -> str:
     """The one line about the rollout that matters most now, where there is no room for more; empty without any."""
-    lines = _where(view)
-    countdown = view.deployment.countdown
-    running = countdown is not None and not countdown.state.over
-    return next(iter(lines[:1] if running else lines[-1:]), "")
+    return countdown_line(view) if counted_down(view) else next(iter(_where(view)[-1:]), "")
+
+
+def counted_down(view: DeploymentView) -> bool:
+    """Whether it is taken back by itself unless somebody stops that: then nothing else matters as much."""
+    deployment, countdown = view.deployment, view.deployment.countdown
+    if countdown is None or countdown.state is not CountdownState.RUNNING or deployment.request:
+        return False
+    return deployment.phase in UNDER_WAY or (deployment.phase is Phase.SUCCEEDED and view.current)
 
 
 def question_line(view: DeploymentView, question: AskApproval) -> str:
@@ -66,11 +71,9 @@ def question_line(view: DeploymentView, question: AskApproval) -> str:
 
 
 def refused(view: DeploymentView, question: AskApproval) -> str:
-    """Why it is not promoted, and how somebody with the right to does it all the same."""
-    return (
-        f"{sentence(escape(question.refused, 400))} With the right to resolve: "
-        f"`{COMMAND} promote #{view.deployment.number} force reason=…`"
-    )
+    """Which checks keep it from being promoted, whose numbers follow, and how it is forced all the same."""
+    why = sentence(standing_in_the_way(view) or escape(question.refused, 400))
+    return f"{why} Who may resolve can force it: `{COMMAND} promote #{view.deployment.number} force reason=…`"
 
 
 def options(question: AskApproval) -> str:
@@ -90,7 +93,11 @@ def countdown_line(view: DeploymentView) -> str:
             return f"! *Automatic rollback* at {moment(countdown.deadline)}{off} – {why}"
         case CountdownState.FIRED:
             by = f" now, as {name(countdown.by)} says" if countdown.by else ""
-            return f"↺ *Automatic rollback*{by} – {why}"
+            # Once it is over, the outcome tells why.
+            told = view.deployment.phase.final and countdown.why.rstrip(".") in view.deployment.note
+            return f"↺ *Automatic rollback*{by or ('' if not told else ' – its time was up')}" + (
+                "." if told else f" – {why}"
+            )
         case CountdownState.CANCELLED:
             who = name(countdown.by) if countdown.by else "somebody"
             return f"– *Automatic rollback* – Cancelled by {who}: from now on only people roll this back."
@@ -104,14 +111,14 @@ def countdown_line(view: DeploymentView) -> str:
 def _where(view: DeploymentView) -> list[str]:
     """Where the rollout is and what it waits for."""
     deployment, progression = view.deployment, view.deployment.progression
-    lines = [line] if (line := countdown_line(view)) else []
+    lines = [line] if (line := countdown_line(view)) and not counted_down(view) else []
     under_way = deployment.phase in UNDER_WAY | {Phase.NEEDS_ATTENTION}
     if progression is not None and under_way and (words := step_words(view)):
         position = progression.position
         lines.append(f"● *Rollout* – {words} of the traffic · since {moment(position.since)}")
         if progression.question:
             lines.append(question_line(view, progression.question))
-        elif progression.why and not lines[0].endswith(sentence(escape(progression.why, 400))):
+        elif progression.why and not counted_down(view):
             symbol = "‖" if deployment.phase is Phase.PAUSED else "○"
             lines.append(f"{symbol} {sentence(escape(progression.why, 400))}")
     return lines

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.analysis.countdown import CountdownState
-from bot.domain.lifecycle import Phase
 from bot.slack.names import ActionId, ButtonValue
 from bot.slack.render import blocks as b
-from bot.slack.render.progress import UNDER_WAY
+from bot.slack.render.progress import UNDER_WAY, counted_down
 from bot.slack.render.text import plain
 
 if TYPE_CHECKING:
@@ -25,12 +23,12 @@ def progress_buttons(view: DeploymentView) -> list[dict[str, Any]]:
 
 
 def step_buttons(view: DeploymentView) -> list[dict[str, Any]]:
-    """*Promote to …* where people are asked, and *Hold* or *Resume*."""
+    """*Promote to …* where people are asked, and *Hold* or *Resume*; nothing of it stops a countdown."""
     deployment, progression = view.deployment, view.deployment.progression
     if progression is None or deployment.phase not in UNDER_WAY or deployment.request or not view.steps:
         return []
     position, question = progression.position, progression.question
-    if not position.begun or position.abort or position.promoted:
+    if not position.begun or position.abort or position.promoted or counted_down(view):
         return []
     options = question.options if question and not question.refused else ()
     row = [_promote(view, progression, percent, first=percent == options[0]) for percent in options]
@@ -48,12 +46,9 @@ def step_buttons(view: DeploymentView) -> list[dict[str, Any]]:
 
 def countdown_buttons(view: DeploymentView) -> list[dict[str, Any]]:
     """*Roll back now*, *Cancel auto-rollback* and *Snooze 10 min*, while an automatic rollback is counted down."""
-    deployment, countdown = view.deployment, view.deployment.countdown
-    if countdown is None or countdown.state is not CountdownState.RUNNING or deployment.request:
+    if not counted_down(view):
         return []
-    if deployment.phase not in UNDER_WAY and not (deployment.phase is Phase.SUCCEEDED and view.current):
-        return []
-    value = ButtonValue(deployment.id, deployment.version)
+    value = ButtonValue(view.deployment.id, view.deployment.version)
     now, cancel, snooze = ActionId.ROLL_BACK_NOW, ActionId.CANCEL_COUNTDOWN, ActionId.SNOOZE
     place = _place(view)
     return [

@@ -22,7 +22,7 @@ from bot.slack.render.note import Note
 from bot.slack.render.picture import picture
 from bot.slack.render.progress import OTHERWISE, UNDER_WAY, countdown_line, options, refused
 from bot.slack.render.promoting import countdown_buttons, step_buttons
-from bot.slack.render.text import clause, escape, group, inner, instant, listed, name, person
+from bot.slack.render.text import clause, escape, group, inner, instant, listed, moment, name, person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -168,7 +168,8 @@ def countdown_notes(view: DeploymentView) -> Iterator[Note]:
     lines = [f"{countdown_line(view)} {person(deployment.requester)}, for your notice."]
     lines[0] = lines[0].replace("* ", f"* of {what(view)} ", 1)
     if not over:
-        lines += check_lines(view)
+        # Not every number as it comes: this is said once, and the card has the newest.
+        lines.append(f"That was so at {moment(countdown.began)}; the card has the newest numbers.")
     yield _note(
         view,
         f"countdown.{countdown.began:%Y%m%d%H%M%S}",

@@ -323,7 +323,9 @@ async def test_a_release_that_fails_after_its_success_is_rolled_back_once_in_the
         assert "Checks – watched until" in card
         office.gauge.values[Track.STABLE] = 0.081  # nothing else serves beside it any more
         asked = await office.reads("ada", "Automatic rollback of #2 checkout v1.2 to staging at", "thread")
-        assert "✗ errors – Tripped: 8.1 % · limit 2 % · before 0.4 %" in asked
+        assert "errors: 8.1 % of 500 samples is above its limit of 2 %" in asked
+        assert "the card has the newest numbers" in asked
+        await office.reads("ada", "✗ errors – Tripped: 8.1 % · limit 2 % · before 0.4 %", "channel")
         await office.presses("ada", "Cancel auto-rollback", "thread")
         await office.reads("ada", "You may not roll", "ephemeral")
         await office.presses("grace", "Roll back now", "thread")

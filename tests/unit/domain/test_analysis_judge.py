@@ -103,12 +103,12 @@ def test_what_is_counted_and_shown() -> None:
     assert (found.value, found.samples, found.age, found.baseline) == (0.08125, 412, 7, 0.004)
     assert found.limit == pytest.approx(0.014)
     assert found.sentence == (
-        "errors: 8.12 % of 412 samples is above its limit of 2 % and the 1.4 % that is allowed beside 0.4 % of stable."
+        "errors: 8.12 % of 412 samples is above its limit of 2 % and the 1.4 % allowed beside stable's 0.4 %."
     )
     fast = replace(LATENCY, against_before=Comparison(ratio=1.5))
     assert judge(fast, read(120), None, read(100, at=EARLIER)).sentence == (
-        "p95: 120 ms of 400 samples keeps its limit of 500 ms and the 150 ms that is allowed "
-        "beside 100 ms before the deployment."
+        "p95: 120 ms of 400 samples keeps its limit of 500 ms and the 150 ms allowed "
+        "beside the 100 ms before the deployment."
     )
 
 

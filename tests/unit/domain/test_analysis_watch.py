@@ -72,7 +72,7 @@ def test_two_of_three_trip_and_two_good_ones_let_go(looks: str, verdict: Verdict
 def test_a_check_says_why_it_fails() -> None:
     assert watched("pff").sentence(after(60)) == "errors: fail. 2 of the last 3 looks failed."
     assert watched("fppfppf").sentence(after(180)).endswith("It fails on and off: 3 of the last 12 looks failed.")
-    assert watched("pf").sentence(after(30)) == "errors: fail. 1 of the 2 failing looks that it takes."
+    assert watched("pf").sentence(after(30)) == "errors: fail. 1 failing look, 2 trip it."
     assert watched("").sentence(NOW) == "errors: not looked at yet."
     assert watched("p").sentence(after(300)) == "errors: pass. That was 300 s ago."
     assert watched("pff").tripped == after(60)

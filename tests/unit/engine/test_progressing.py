@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from canary_world import Canaries, play, story
 
-from bot.domain.errors import InvalidTransition, NotAuthorized, RequestRefused, SomebodyWasFaster
+from bot.domain.errors import ChecksSayNo, InvalidTransition, NotAuthorized, RequestRefused, SomebodyWasFaster
 from bot.domain.lifecycle import Phase
 from bot.domain.strategy.kinds import OnTimeout, Step
 
@@ -108,12 +108,14 @@ async def test_what_fails_is_promoted_only_by_force_with_a_reason_and_the_right(
     w.numbers.shares["v2"] = 0.3
     one = await w.deploy()
     await w.counting(one)
-    with pytest.raises(RequestRefused, match="It is not promoted: errors"):
+    with pytest.raises(ChecksSayNo, match="It is not promoted: errors") as refused:
         await w.say("promote", one, to=50)
+    assert refused.value.hint == "Who may resolve can force it: `/deploy promote #1 force reason=…`."
     with pytest.raises(NotAuthorized):
         await w.say("promote", one, by="Ada", to=50, force=True, reason="it is the check")
-    with pytest.raises(RequestRefused, match="takes a reason"):
+    with pytest.raises(RequestRefused, match="takes a reason") as wrong:
         await w.say("promote", one, by="Linus", to=50, force=True)
+    assert not isinstance(wrong.value, SomebodyWasFaster), "nobody was"
     assert w.site.whats() == ["20 %"]
     await w.say("promote", one, by="Linus", to=50, force=True, reason="it is the check")
     await w.when(one, lambda row: row.progression and row.progression.position.weight == 50)

@@ -36,7 +36,7 @@ from bot.slack.names import ActionId, ButtonValue
 from bot.slack.render import answers
 from bot.slack.render.buttons import buttons
 from bot.slack.render.checks import check_lines
-from bot.slack.render.deployment import root, spoken
+from bot.slack.render.deployment import root, spoken, status
 from bot.slack.render.home import home
 from bot.slack.render.notes import notes
 from bot.slack.render.picture import picture
@@ -121,11 +121,41 @@ def test_a_refused_question_says_how_to_force_it_in_words_that_are_understood() 
     assert labels(refused) == ["Hold", "Abort"]
     command = "/deploy promote #42 force reason=…"
     for text in (card(refused), note(refused, "decide.0").message.blocks[0]["text"]["text"]):
-        assert "8.2 % of 240 samples is above its limit of 2 %" in text
+        assert text.count("errors fails. Who may resolve can force it") == 1
+        assert text.count("8.2 %") == 1, "the number is with its check and nowhere else"
         assert f"`{command}`" in text
     words = Vocabulary(services=(), environments=(), homes={}, strategies=())
     said = parse(command.removeprefix("/deploy "), vocabulary=words)
     assert said == PromoteIntent(deployment=42, force=True, reason="…")
+
+
+def test_a_countdown_is_the_headline_and_only_what_stops_or_hastens_it_is_offered() -> None:
+    for name in ("rollout.countdown", "rollout.countdown_snoozed", "bake.countdown"):
+        view = SCENES[name]
+        assert status(view).startswith("! *Automatic rollback* at <!date^")
+        assert card(view).count("Automatic rollback") == 1
+        assert spoken(view).startswith("checkout to staging: automatic rollback at <!date^")
+        assert labels(view)[:3] == ["Roll back now", "Cancel auto-rollback", "Snooze 10 min"]
+        assert labels(view)[3:] == (["Abort"] if name.startswith("rollout") else [])
+    stopping = SCENES["rollout.countdown"]
+    asked = replace(stopping.deployment, request=Request(actor=GRACE, at=at(10)))
+    assert status(replace(stopping, deployment=asked)).startswith("● *Deploying*"), "somebody stops it already"
+
+
+def test_what_failed_is_told_once_on_the_last_card() -> None:
+    assert card(SCENES["rollout.failed"]).count("8.2 % of 240 samples") == 1
+    assert status(SCENES["rollout.failed"]).count("8.2 % of 240 samples") == 1
+    assert "↺ *Automatic rollback* – its time was up." in card(SCENES["rollout.failed"])
+
+
+def test_the_countdowns_note_says_when_its_numbers_were_and_that_the_card_has_newer_ones() -> None:
+    text = note(SCENES["rollout.countdown"], next(iter(_countdowns("rollout.countdown")))).message.blocks[0]
+    assert "; the card has the newest numbers." in text["text"]["text"]
+    assert "looked at" not in text["text"]["text"]
+
+
+def _countdowns(scene: str) -> list[str]:
+    return [one.key for one in notes(SCENES[scene]) if one.key.startswith("countdown.")]
 
 
 def test_the_card_tells_step_weight_and_every_check_with_limit_baseline_samples_and_age() -> None:

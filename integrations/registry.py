@@ -274,7 +274,15 @@ TARGETS: Registry[Target] = Registry(
 IMAGES: Registry[Images] = Registry(
     "images",
     MappingProxyType(
-        {"local": Entry(options="integrations.local:LocalImagesOptions", factory="integrations.local:build_images")}
+        {
+            "local": Entry(options="integrations.local:LocalImagesOptions", factory="integrations.local:build_images"),
+            "oci": Entry(
+                options="integrations.oci.options:OciOptions",
+                factory="integrations.oci.images:build",
+                extra="oci",
+                needs=("httpx",),
+            ),
+        }
     ),
 )
 METRICS: Registry[MetricSource] = Registry(

@@ -41,6 +41,18 @@ class Answer:
             return None
 
 
+@dataclass(slots=True, repr=False)
+class _Ask:
+    method: str
+    url: str
+    headers: dict[str, str]
+    form: Mapping[str, str] | None = None
+    body: object = None
+    auth: tuple[str, str] | None = None
+    largest: int = _LARGEST
+    raw: bool = False
+
+
 @dataclass(slots=True)
 class Caller:
     """Calls one server. Holds no connection, so there is nothing to close."""
@@ -67,11 +79,41 @@ class Caller:
 
         Follows no redirect: the secrets in the headers are meant for this server. Raises `ProviderError`.
         """
+        ask = _Ask("POST", url, dict(headers), form=form, body=body, auth=auth)
+        return await self._within(ask, timeout)
+
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        largest: int = _LARGEST,
+    ) -> Answer:
+        """The answer to a GET, whatever its status. Its content is as it came over the wire, ``largest`` bytes at most.
+
+        Follows no redirect. Raises `ProviderError`.
+        """
+        return await self._within(_Ask("GET", url, dict(headers), auth=auth, largest=largest, raw=True), timeout)
+
+    async def head(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """The answer to a HEAD, whatever its status: like `get`, without content."""
+        return await self._within(_Ask("HEAD", url, dict(headers), auth=auth, largest=0, raw=True), timeout)
+
+    async def _within(self, ask: _Ask, timeout: float | None) -> Answer:
         limit = self.timeout if timeout is None else min(timeout, self.timeout)
         trouble: ProviderError
         try:
             async with asyncio.timeout(limit):
-                return await self._post(url, headers, form, body, auth, limit)
+                return await self._send(ask, limit)
         except (TimeoutError, httpx.TimeoutException):
             trouble = ProviderTimeout(f"{self.name} did not answer within {limit:g} s.", provider=self.provider)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -81,25 +123,22 @@ class Caller:
         # Outside of the handler, so that no exception that knows the request hangs on ours.
         raise trouble
 
-    async def _post(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        form: Mapping[str, str] | None,
-        body: object,
-        auth: tuple[str, str] | None,
-        limit: float,
-    ) -> Answer:
-        trust: ssl.SSLContext | bool = self._trusted() if url.startswith("https:") else False
+    async def _send(self, ask: _Ask, limit: float) -> Answer:
+        trust: ssl.SSLContext | bool = self._trusted() if ask.url.startswith("https:") else False
+        if ask.raw:
+            # What is hashed must not be repacked on its way, nor grow when it is unpacked.
+            ask.headers["Accept-Encoding"] = "identity"
         async with (
             httpx.AsyncClient(verify=trust, timeout=limit) as client,
-            client.stream("POST", url, headers=dict(headers), data=form, json=body, auth=auth) as response,
+            client.stream(
+                ask.method, ask.url, headers=ask.headers, data=ask.form, json=ask.body, auth=ask.auth
+            ) as response,
         ):
             content = bytearray()
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_raw() if ask.raw else response.aiter_bytes():
                 content += part
-                if len(content) > _LARGEST:
-                    raise ProviderError(f"{self.name} answered more than 16 MiB.", provider=self.provider)
+                if len(content) > ask.largest:
+                    raise ProviderError(f"{self.name} answered more than {_size(ask.largest)}.", provider=self.provider)
             return Answer(response.status_code, response.headers, bytes(content))
 
     def _trusted(self) -> ssl.SSLContext:
@@ -113,3 +152,7 @@ class Caller:
     def refusal(self, answer: Answer, said: str = "") -> ProviderError:
         """What an answer with a status other than 2xx means; ``said`` is the server's own explanation, if any."""
         return refusal(self.provider, self.name, answer.status, answer.headers, said)
+
+
+def _size(number: int) -> str:
+    return f"{number // 1024**2} MiB" if number >= 1024**2 else f"{number // 1024} KiB"

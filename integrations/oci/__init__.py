@@ -1,0 +1,3 @@
+"""Versions as tags of a registry that speaks the OCI distribution API. Imports nothing itself."""
+
+from __future__ import annotations

@@ -49,7 +49,9 @@ def json_schema(providers: Providers) -> Schema:
     definitions |= _blocks("target", providers.targets, by_environment=True)
     definitions |= _blocks("images", providers.images, by_environment=False)
     definitions |= _blocks("metrics", providers.metrics, by_environment=False, complete=True)
-    schema["properties"]["metrics"]["additionalProperties"] = {"$ref": "#/$defs/metrics"}
+    definitions |= _blocks("cluster", providers.clusters, by_environment=False, complete=True)
+    for key, kind in (("metrics", "metrics"), ("clusters", "cluster")):
+        schema["properties"][key]["additionalProperties"] = {"$ref": f"#/$defs/{kind}"}
     service = definitions["ServiceBlock"]
     service["required"] = []
     for holder in (service, definitions["DefaultsBlock"]):
@@ -58,7 +60,7 @@ def json_schema(providers: Providers) -> Schema:
             holder["properties"][key] = {"$ref": f"#/$defs/{key}"} | ({"description": described} if described else {})
     for unused in ("TargetBlock", "ProviderBlock"):
         definitions.pop(unused, None)
-    for key in ("environments", "services", "roles", "metrics", "checks", "strategies"):
+    for key in ("environments", "services", "roles", "metrics", "clusters", "checks", "strategies"):
         schema["properties"][key]["propertyNames"] = {"pattern": NAME_PATTERN}
     for key in ("allow", "deny"):
         definitions["RoleBlock"]["properties"][key].pop("default", None)

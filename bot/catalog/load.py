@@ -45,6 +45,7 @@ class _Parts:
     targets: dict[str, dict[str, ProviderRef]] = field(default_factory=dict)
     images: dict[str, ProviderRef] = field(default_factory=dict)
     metrics: dict[str, ProviderRef] = field(default_factory=dict)
+    clusters: dict[str, ProviderRef] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     strategies: dict[str, Strategy] = field(default_factory=dict)
     powers: dict[str, Collection[Power]] = field(default_factory=dict)
@@ -100,7 +101,7 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
         problems += explained(error, CatalogFile, root, source)
     problems += crosschecked(root, source)
     problems += possible(root, source)
-    problems += referenced(root, source, providers.queries)
+    problems += referenced(root, source, providers.queries, providers.clustered)
     parts = _Parts()
     if file is not None:
         places = Places(file, root, source)
@@ -125,6 +126,9 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
     for key, block in _entries(root, "metrics").items():
         if reference := checker.metrics(block):
             parts.metrics[key] = reference
+    for key, block in _entries(root, "clusters").items():
+        if reference := checker.cluster(block):
+            parts.clusters[key] = reference
     problems += checker.problems
     if problems or file is None:
         raise CatalogError(_distinct(problems))
@@ -208,6 +212,7 @@ def _catalog(file: CatalogFile, revision: str, parts: _Parts) -> Catalog:
         rules=tuple(_rules(file)),
         strategies=parts.strategies,
         metrics=parts.metrics,
+        clusters=parts.clusters,
         powers=parts.powers,
     )
 

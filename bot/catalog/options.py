@@ -42,10 +42,13 @@ class Providers:
     metrics: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     powers: Mapping[str, Collection[Power]] = field(default_factory=dict)
     """What targets can do beyond the plain replacement of a release; those that are missing here can nothing."""
+    clusters: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    clustered: Mapping[str, bool] = field(default_factory=dict)
+    """Which targets run on one of the catalog's clusters, named by their option ``cluster``; others do not."""
     queries: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What metric sources can be asked, where that is a few words; nothing for those that have a language."""
     check: Callable[[str, str], None] | None = None
-    """Called with the noun (``target``, ``images``, ``metrics``) and the type that the file names: raises
+    """Called with the noun (``target``, ``images``, ``metrics``, ``cluster``) and the type that the file names: raises
     `ConfigurationError` when packages that it needs are not installed."""
 
 
@@ -96,16 +99,19 @@ class OptionsChecker:
 
     def images(self, block: Node) -> ProviderRef | None:
         """The images that the block names, if they are good."""
-        kind, model = self._model(block, "images", self._providers.images)
-        if kind is None or model is None:
-            return None
-        reference, problems = self._reference(kind, model, _without(block, "type"))
-        self.problems += problems
-        return reference
+        return self._whole(block, "images", self._providers.images)
 
     def metrics(self, block: Node) -> ProviderRef | None:
         """The metric source that the block names, if it is good."""
-        kind, model = self._model(block, "metrics", self._providers.metrics)
+        return self._whole(block, "metrics", self._providers.metrics)
+
+    def cluster(self, block: Node) -> ProviderRef | None:
+        """The cluster that the block describes, if it is good."""
+        return self._whole(block, "cluster", self._providers.clusters)
+
+    def _whole(self, block: Node, noun: str, models: Mapping[str, type[BaseModel]]) -> ProviderRef | None:
+        """A provider of a block over and under which nothing is laid."""
+        kind, model = self._model(block, noun, models)
         if kind is None or model is None:
             return None
         reference, problems = self._reference(kind, model, _without(block, "type"))

@@ -27,11 +27,13 @@ BUILT_IN = (StrategyKind.ROLLING.value, StrategyKind.RECREATE.value)
 _WORDS = VERBS | set(OTHER_WORDS) | set(OPTIONS) | EVERYTHING_WORDS | NEVER_VERSIONS
 
 
-def referenced(root: Node, source: Source, queries: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+def referenced(
+    root: Node, source: Source, queries: Mapping[str, Collection[str]], clustered: Mapping[str, bool]
+) -> Iterator[Problem]:
     """The problems of names in a document whose defaults are merged already.
 
-    ``queries`` are the words that types of metric sources know, if words are all that they know. Looks only at what has
-    the right shape, like `checks`.
+    ``queries`` are the words that types of metric sources know, if words are all that they know; ``clustered`` are the
+    types of targets that run on a cluster. Looks only at what has the right shape, like `checks`.
     """
     metrics, checks, strategies = (block(root, key) for key in ("metrics", "checks", "strategies"))
     yield from named(metrics, "metric source", source)
@@ -49,6 +51,10 @@ def referenced(root: Node, source: Source, queries: Mapping[str, Collection[str]
         yield from _known(service.get("strategy"), "strategy", can_be, source)
         yield from _watched(service, checks, source)
     watched = [listed for service in services if (listed := service.get("checks")) and listed.elements()]
+    clusters = block(root, "clusters")
+    yield from named(clusters, "cluster", source)
+    for service in services:
+        yield from _placed(service.get("target"), clusters, clustered, source)
     for service in services:
         yield from _baked(service, source, anywhere=bool(watched))
 
@@ -85,6 +91,30 @@ def _asked(
         guess = nearest(query.value, words)
         message = f"{name} cannot answer {quoted(query.value)}"
         yield source.problem(query.at, query.path, message, allowed=words, nearest=guess)
+
+
+def _placed(
+    target: Node | None, clusters: dict[str, Node], clustered: Mapping[str, bool], source: Source
+) -> Iterator[Problem]:
+    """A target on a cluster that nothing describes."""
+    kind = target.get("type") if target is not None else None
+    if target is None or kind is None or not isinstance(kind.value, str):
+        return
+    try:
+        if not clustered.get(kind.value, False):
+            return
+    except ConfigurationError:
+        return  # such a type is told where it is named
+    special = target.get("environments")
+    for options in (target, *(special.items().values() if special else ())):
+        node = options.get("cluster")
+        if node is None or not isinstance(node.value, str) or node.value in clusters:
+            continue
+        if clusters:
+            yield unknown(node, node.value, "cluster", tuple(clusters), source)
+        else:
+            message = f"there is no cluster {quoted(node.value)}; say under 'clusters' how it is reached"
+            yield source.problem(node.at, node.path, message)
 
 
 def _watched(service: Node, checks: dict[str, Node], source: Source) -> Iterator[Problem]:

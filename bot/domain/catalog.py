@@ -125,6 +125,8 @@ class Catalog:
     """By name; ``rolling`` is always there."""
     metrics: Mapping[str, ProviderRef] = field(default_factory=dict)
     """Where numbers come from, by the name that checks use."""
+    clusters: Mapping[str, ProviderRef] = field(default_factory=dict)
+    """How Kubernetes clusters are reached, by the name that targets use."""
     powers: Mapping[str, Collection[Power]] | None = field(default=None, compare=False, repr=False)
     """What each kind of target can do; None where nobody has said, and then nothing is refused for it."""
 

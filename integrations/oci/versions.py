@@ -28,7 +28,7 @@ def nearest(version: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
     typed = version.lower()
     # A forgotten or superfluous "v" is the commonest slip, and what was only begun is far away by any measure.
     twin = typed.removeprefix("v") if typed.startswith("v") else f"v{typed}"
-    found = [twin] if twin in names else []
+    found = [name for name in (typed, twin) if name in names]
     if typed:
         found += [name for name in names if name.startswith(typed) and name not in found]
     if len(found) < limit:
@@ -39,7 +39,7 @@ def nearest(version: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
 def _key(version: str) -> Key:
     match = _SEMVER.fullmatch(version)
     if match is None:
-        return (0, _natural(version))
+        return (0, _natural(version), version)
     core = tuple(int(part or 0) for part in match.groups()[:3])
     before = match[4]
     return (1, core, before is None, tuple(map(_identifier, (before or "").split("."))), version)
@@ -51,4 +51,7 @@ def _identifier(part: str) -> Key:
 
 
 def _natural(text: str) -> Key:
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in _PARTS.findall(text))
+    return tuple(
+        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part.lower())
+        for part in _PARTS.findall(text)
+    )

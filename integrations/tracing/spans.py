@@ -115,6 +115,7 @@ class Going:
     def __init__(self, provider: Provider, name: str, context: Context, kind: SpanKind, tags: Tags) -> None:
         self._provider = provider
         self._span = provider.tracer.start_span(name, context=context, kind=kind)
+        self._tags = tags
         self._within = 0
         provider.tag(self._span, tags)
 
@@ -123,7 +124,7 @@ class Going:
         self._within += 1
         if self._within > _WITHIN_ONE:
             return Untold()
-        return Going(self._provider, name, _under(self._span), SpanKind.CLIENT, tags)
+        return Going(self._provider, name, _under(self._span), SpanKind.CLIENT, {**self._tags, **tags})
 
     def end(self, *, tags: Tags, error: str | None) -> None:
         """It is over."""

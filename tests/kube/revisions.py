@@ -58,7 +58,7 @@ def revision(found: Object) -> int:
     return int((found["metadata"].get("annotations") or {}).get(REVISION, 0))
 
 
-def annotations(deployment: Object, present: Object, number: int, wanted: int, most: int) -> Object:
+def notes(deployment: Object, present: Object, number: int, wanted: int, most: int) -> Object:
     """Those of the new ReplicaSet: ``present`` are those it has."""
     own = deployment["metadata"].get("annotations") or {}
     result = present | {key: value for key, value in own.items() if key not in NOT_COPIED}

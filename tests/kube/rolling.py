@@ -108,7 +108,7 @@ class Deployments(Actor):
         if new is None:
             return (self._make(found, old, number), old) if create else (None, old)
         present = new["metadata"].get("annotations") or {}
-        wanted = annotations(found, present, number, found["spec"]["replicas"], self._most(found))
+        wanted = notes(found, present, number, found["spec"]["replicas"], self._most(found))
         wait = found["spec"].get("minReadySeconds", 0)
         if wanted != present or new["spec"].get("minReadySeconds", 0) != wait:
 
@@ -137,7 +137,7 @@ class Deployments(Actor):
             "metadata": {
                 "name": f"{meta['name']}-{told}", "namespace": meta["namespace"],
                 "labels": template["metadata"]["labels"],
-                "annotations": annotations(found, {}, number, spec["replicas"], self._most(found)),
+                "annotations": notes(found, {}, number, spec["replicas"], self._most(found)),
                 "ownerReferences": [owner_reference(found)],
             },
             "spec": {"replicas": count, "selector": selector, "template": template, **wait},
@@ -240,14 +240,14 @@ class Deployments(Actor):
         return did
 
     def _scale(self, found: Object, which: Object, size: int) -> bool:
-        notes = {DESIRED: str(found["spec"]["replicas"]), MAXIMUM: str(self._most(found))}
+        told = {DESIRED: str(found["spec"]["replicas"]), MAXIMUM: str(self._most(found))}
         before, name = which["spec"]["replicas"], which["metadata"]["name"]
-        if before == size and notes.items() <= (which["metadata"].get("annotations") or {}).items():
+        if before == size and told.items() <= (which["metadata"].get("annotations") or {}).items():
             return False
 
         def change(live: Object) -> None:
             live["spec"]["replicas"] = size
-            live["metadata"]["annotations"] = (live["metadata"].get("annotations") or {}) | notes
+            live["metadata"]["annotations"] = (live["metadata"].get("annotations") or {}) | told
 
         which |= self.write("replicasets", which, change) or {}
         if before != size:

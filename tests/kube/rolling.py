@@ -21,10 +21,10 @@ from .revisions import (
     HASH,
     MAXIMUM,
     REVISION,
-    annotations,
     bare,
     fenceposts,
     find_new,
+    notes,
     revision,
     template_hash,
 )

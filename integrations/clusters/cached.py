@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from bot.domain.errors import ProviderError
 
@@ -46,7 +47,8 @@ class Cached(Generic[T]):
         self._kept: T | None = None
         self._until: datetime | None = None
         self._number = 0
-        self._asking = asyncio.Lock()
+        # Deployments may run in more than one loop, and a lock belongs to one.
+        self._asking: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     async def get(self, *, fresh: bool = False) -> T:
         """The one that is kept, or a new one. ``fresh``: a new one in any case, because the kept one was refused.
@@ -56,7 +58,7 @@ class Cached(Generic[T]):
         known = self._number
         if self._kept is not None and not fresh and self._good():
             return self._kept
-        async with self._asking:
+        async with self._asking.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             # Whoever complained about the same one before us has got another by now.
             if self._kept is not None and self._good() and (not fresh or self._number != known):
                 return self._kept

@@ -83,6 +83,14 @@ def _here(host: str) -> bool:
         return False
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands in an address: IPv6 in brackets."""
+    try:
+        return f"[{host}]" if ip_address(host).version == 6 else host
+    except ValueError:
+        return host
+
+
 def authority(data: bytes) -> bytes:
     """Certificates of an authority in PEM; raises `Unusable` unless there is one at least that can be read."""
     try:

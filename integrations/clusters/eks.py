@@ -147,25 +147,22 @@ class _Found:
 
 def presigned(session: Any, *, region: str, cluster: str) -> str | None:
     """A request to STS for who we are, signed for one minute and for one cluster; None without credentials."""
-    from botocore.signers import RequestSigner
+    from botocore.config import Config
 
-    credentials = session.get_credentials()
-    if credentials is None:
+    if session.get_credentials() is None:
         return None
-    core = session._session  # noqa: SLF001 - boto3 has no other way to what it is made of
+
+    def address_to_cluster(request: Any, **_: object) -> None:
+        request.headers[_HEADER] = cluster
+
     # The regional host itself, whatever address this process reaches STS by: it is the cluster that will ask there.
-    host = core.get_component("endpoint_resolver").construct_endpoint("sts", region)["hostname"]
-    signer = RequestSigner(
-        core.get_service_model("sts").service_id, region, "sts", "v4", credentials, core.get_component("event_emitter")
-    )
-    request = {
-        "method": "GET",
-        "url": f"https://{host}/?Action=GetCallerIdentity&Version=2011-06-15",
-        "body": {},
-        "headers": {_HEADER: cluster},
-        "context": {},
-    }
-    url: str = signer.generate_presigned_url(request, region_name=region, expires_in=_SIGNED_FOR, operation_name="")
+    own = Config(ignore_configured_endpoint_urls=True, signature_version="v4")
+    client = session.client("sts", region_name=region, config=own)
+    try:
+        client.meta.events.register("before-sign.sts.GetCallerIdentity", address_to_cluster)
+        url: str = client.generate_presigned_url("get_caller_identity", ExpiresIn=_SIGNED_FOR, HttpMethod="GET")
+    finally:
+        client.close()
     return url
 
 

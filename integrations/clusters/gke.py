@@ -10,8 +10,18 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from integrations._shared.failures import told
-from integrations.clusters.cached import utc_now
-from integrations.clusters.credentials import Endpoint, Token, Unusable, address, authority, decoded, refused, token
+from integrations.clusters.cached import Cached, utc_now
+from integrations.clusters.credentials import (
+    Endpoint,
+    Token,
+    Unusable,
+    address,
+    authority,
+    bracketed,
+    decoded,
+    refused,
+    token,
+)
 from integrations.clusters.managed import DESCRIBED, Managed, away, in_thread
 
 if TYPE_CHECKING:
@@ -73,11 +83,9 @@ class _Found:
     ) -> None:
         self._options = options
         self._name = name
-        self._make = make
         self._client = client
         self._now = now
-        self._credentials: Credentials | None = None
-        self._looking = asyncio.Lock()
+        self._credentials = Cached(lambda: self._look(make), expires=lambda _: None)
 
     async def describe(self) -> Endpoint:
         from google.api_core import exceptions
@@ -85,7 +93,7 @@ class _Found:
 
         options = self._options
         path = f"projects/{options.project}/locations/{options.location}/clusters/{options.cluster}"
-        credentials = await self._known()
+        credentials = await self._credentials.get()
         try:
             async with asyncio.timeout(options.timeout), self._client(credentials) as client:
                 cluster = await client.get_cluster(name=path, timeout=options.timeout, retry=None)
@@ -109,7 +117,7 @@ class _Found:
     async def mint(self) -> Token:
         from google.auth.exceptions import GoogleAuthError, TransportError
 
-        credentials = await self._known()
+        credentials = await self._credentials.get()
 
         def renew() -> tuple[str | None, datetime | None]:
             from google.auth.transport.requests import Request
@@ -135,17 +143,14 @@ class _Found:
             expiry = expiry.replace(tzinfo=UTC)
         return Token(value=bearer, expires=expiry or self._now() + _SHORT)
 
-    async def _known(self) -> Credentials:
+    async def _look(self, make: Callable[[], Credentials]) -> Credentials:
         from google.auth.exceptions import GoogleAuthError
 
-        async with self._looking:
-            if self._credentials is None:
-                try:
-                    # In a thread: it reads files, and asks the metadata server where it may be one.
-                    self._credentials = await in_thread(self._make, name=self._name, timeout=self._options.timeout)
-                except GoogleAuthError as error:
-                    raise self._no_credentials(error) from None
-            return self._credentials
+        try:
+            # In a thread: it reads files, and asks the metadata server where it may be one.
+            return await in_thread(make, name=self._name, timeout=self._options.timeout)
+        except GoogleAuthError as error:
+            raise self._no_credentials(error) from None
 
     def _no_credentials(self, error: Exception) -> Exception:
         if getattr(error, "retryable", False):
@@ -166,5 +171,4 @@ def _place(cluster: Cluster, wanted: str) -> tuple[str, bytes | None]:
     if not cluster.endpoint:
         raise Unusable("it has no address yet; Google is still making it, or its IP endpoint is off")
     ca = authority(decoded(cluster.master_auth.cluster_ca_certificate, "the certificate of its authority"))
-    host = f"[{cluster.endpoint}]" if ":" in cluster.endpoint else cluster.endpoint
-    return address(f"https://{host}"), ca
+    return address(f"https://{bracketed(cluster.endpoint)}"), ca

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from integrations._shared.kube.access import Access
 from integrations.clusters.cached import Cached, utc_now
-from integrations.clusters.credentials import Unusable, address, authority, refused, token
+from integrations.clusters.credentials import Unusable, address, authority, bracketed, refused, token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class InCluster:
         try:
             read, ca = await asyncio.gather(self._content("token"), self._content("ca.crt"))
             return Access(
-                server=address(f"https://{f'[{host}]' if ':' in host else host}:{port}"),
+                server=address(f"https://{bracketed(host)}:{port}"),
                 ca=authority(ca),
                 token=token(read.decode("utf-8", "replace")),
                 expires=self._now() + _EACH,

@@ -47,7 +47,9 @@ class Managed:
 
     async def access(self, *, fresh: bool = False) -> Access:
         """See `ClusterAccess`. Raises `ProviderError`."""
-        endpoint, token = await asyncio.gather(self._endpoint.get(), self._token.get(fresh=fresh))
+        # One after the other, so that what is told is always the first thing to mend.
+        token = await self._token.get(fresh=fresh)
+        endpoint = await self._endpoint.get()
         return Access(server=endpoint.server, ca=endpoint.ca, token=token.value, expires=token.expires)
 
 

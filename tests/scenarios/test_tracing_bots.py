@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tracing_agents import Agent, Seen, collector, datadog_agent, tree
 from world import World, catalog, until
+
+from bot.sandbox.samples.traffic import drive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -135,6 +138,48 @@ async def test_a_bot_that_died_goes_on_in_the_same_trace(kind: str, world: World
         lost = [span for span in first if span.parent != whole.id]
         assert {span.name for span in lost} <= {"ask gates"}
         assert tree(span for span in spans if span not in lost) == SUCCESS
+
+
+CANARY = """\
+metrics:
+  proxy: { type: local, root: platform }
+checks:
+  errors: { source: proxy, query: error_share, kind: share, limit: 50%, interval: 1s, window: 3s, min_samples: 2 }
+strategies:
+  canary: { canary: { steps: [{ weight: 50, bake: 3s }] } }
+defaults:
+  checks: [errors]
+"""
+
+
+async def test_a_canary_shows_what_was_asked_while_it_baked(tmp_path: Path) -> None:
+    text = catalog(instances=1, passes=1, patience=3).replace("defaults:\n", CANARY)
+    world = await World.open(tmp_path / "world", text=text)
+    stop = asyncio.Event()
+    traffic = asyncio.create_task(drive(world.addresses, rate=20.0, stop=stop))
+    try:
+        async with collector() as agent:
+            bot = await world.start(**agent.settings)
+            await world.command("ada", "checkout v1.2 staging strategy=canary")
+            deployment = await world.ends(1, "succeeded")
+            await bot.stop()
+            spans = await spans_of(agent, deployment, last="settle")
+    finally:
+        stop.set()
+        await traffic
+        await world.close()
+    lines = tree(spans)
+    for step in ("set weight", "promote"):
+        place = lines.index(f"  {step}")
+        assert lines[place : place + 3] == [f"  {step}", "    change target", "      ask gates"]
+    asked = [span for span in spans if span.name == "query metric"]
+    moves = {span.id for span in spans if span.name == "next move"}
+    assert {span.parent for span in asked} <= moves
+    assert {(span.tags["metric.source"], span.tags["metric.check"]) for span in asked} == {("proxy", "errors")}
+    assert {span.tags["metric.track"] for span in asked} == {"canary", "stable"}
+    assert "read" in {span.tags["deployment.step.outcome"] for span in asked}
+    [whole] = [span for span in spans if span.name == "deploy"]
+    assert whole.tags["deployment.strategy"] == "canary"
 
 
 @contextlib.contextmanager

@@ -267,7 +267,14 @@ TARGETS: Registry[Target] = Registry(
                 options="integrations.local:LocalTargetOptions",
                 factory="integrations.local:build_target",
                 powers=frozenset(Power),
-            )
+            ),
+            "kubernetes": Entry(
+                options="integrations.kubernetes.options:KubernetesOptions",
+                factory="integrations.kubernetes.target:build",
+                extra="kubernetes",
+                needs=("kubernetes",),
+                uses_cluster=True,
+            ),
         }
     ),
 )

@@ -59,6 +59,8 @@ class ApprovalView:
     """Ids of the people who may approve it, at most a few: they are told one by one."""
     void: str = ""
     """Why what was approved before does not count any more; empty when nothing was voided."""
+    never: str = ""
+    """Why there can never be enough approvals as things are, one clause; empty where there can."""
 
     @property
     def expires_at(self) -> datetime:

@@ -16,7 +16,7 @@ from bot.domain.policy.approval import Ballot, TallyState
 from bot.domain.view import ApprovalView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from bot.domain.catalog import Catalog
@@ -95,8 +95,12 @@ class Approvals:
         rule, until = place.approval, _decided_at(deployment) or self.ledger.now()
         escalated = until >= rule.escalates_at(asked_at)
         asked: Sequence[str] = ()
+        never, void = "", tally.void
         if deployment.phase is Phase.AWAITING_APPROVAL:
             asked = await self._asked(catalog, deployment, rule.fallback if escalated else None)
+            never = "" if tally.approved else await self._never(catalog, deployment)
+            # What was about something else is noted by who waits with it, in words of its own: it is told once.
+            void = tuple(one for one in void if one.ballot.subject_hash == self.gatekeeper.subject_of(deployment).hash)
         return ApprovalView(
             tally=tally,
             rule=rule,
@@ -105,7 +109,8 @@ class Approvals:
             nudged=until >= rule.nudges_at(asked_at),
             escalated=escalated and rule.fallback is not None,
             asked=asked,
-            void=tally.void[-1].why if tally.void else _void_before(deployment),
+            void=void[-1].why if void else _void_before(deployment),
+            never=never,
         )
 
     async def _vote(
@@ -130,8 +135,13 @@ class Approvals:
         now = self.ledger.now()
         ballot = Ballot(actor=requester.actor, approve=approve, reason=reason, at=now, subject_hash=current)
         deed = Deed(actor=requester.actor, at=now, reason=reason, door=requester.door, rule=rule)
-        await self.ballots.cast(deployment_id, ballot, deed=deed)
+        counted = await self.ballots.cast(deployment_id, ballot, deed=deed)
         told = await self.ledger.amend(deployment_id, lambda deployment: deployment.touch())
+        if counted.at < now and told.phase is Phase.AWAITING_APPROVAL:
+            raise SomebodyWasFaster(
+                f"You already approved #{told.number}, {ago(counted.at, now)}; each person counts once.",
+                hint="Its message shows who else must.",
+            )
         if not approve and told.phase not in WAITING:
             raise await self._too_late(told, requester)  # it went on in the very moment of saying no
         return told
@@ -150,17 +160,48 @@ class Approvals:
         """Who is asked one by one: the group that must be among them if there is one, else whoever may approve."""
         rule = catalog.environments[deployment.environment].approval
         assert rule is not None
-        groups, users = set(filter(None, [rule.group, fallback])), set[str]()
+        groups, users = set(filter(None, [rule.group, fallback])), frozenset[str]()
         if rule.group is None:
-            for row in catalog.rules:
-                if row.effect is Effect.ALLOW and Action.APPROVE in row.actions and _speaks_of(row, deployment):
-                    groups |= row.groups
-                    users |= row.users
+            holding, users = _holding(catalog, deployment)
+            groups |= holding
         try:
-            found = [*await self.people.in_groups({group.removeprefix("@") for group in groups}), *sorted(users)]
+            return (await self._others(deployment, groups, users))[:_ASKED]
         except IdentityUnknown:
             return ()
-        return [one for one in dict.fromkeys(found) if one != deployment.requester.id][:_ASKED]
+
+    async def _never(self, catalog: Catalog, deployment: Deployment) -> str:
+        """Why it can never have enough approvals, as far as can be told now; empty if it can."""
+        rule = catalog.environments[deployment.environment].approval
+        assert rule is not None
+        wanted = {group for group in (rule.group, rule.fallback) if group and rule.group}
+        try:
+            may = await self._others(deployment, *_holding(catalog, deployment))
+            among = [one for one in await self._others(deployment, wanted) if one in may] if wanted else may
+        except IdentityUnknown:
+            return ""
+        who = f"{deployment.requester.name}, who asked for it"
+        if not may:
+            return f"nobody but {who}, has the right to approve it"
+        if not among:
+            return f"nobody but {who}, is in the group that must approve it"
+        if len(may) < rule.quorum:
+            return f"it takes {rule.quorum} people, and no more than {len(may)} beside {who}, may approve it"
+        return ""
+
+    async def _others(self, deployment: Deployment, groups: Collection[str], users: Collection[str] = ()) -> list[str]:
+        """The people in those groups, and those, but not who asked for it. Raises `IdentityUnknown`."""
+        found = [*await self.people.in_groups({group.removeprefix("@") for group in groups}), *sorted(users)]
+        return [one for one in dict.fromkeys(found) if one != deployment.requester.id]
+
+
+def _holding(catalog: Catalog, deployment: Deployment) -> tuple[frozenset[str], frozenset[str]]:
+    """The groups and the people whom a row gives the right to approve it."""
+    rows = [
+        row
+        for row in catalog.rules
+        if row.effect is Effect.ALLOW and Action.APPROVE in row.actions and _speaks_of(row, deployment)
+    ]
+    return frozenset().union(*(row.groups for row in rows)), frozenset().union(*(row.users for row in rows))
 
 
 def _speaks_of(row: Rule, deployment: Deployment) -> bool:

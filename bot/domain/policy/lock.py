@@ -101,7 +101,7 @@ class LockDecision:
     holding: tuple[StickyLock, ...] = ()
     warning: tuple[StickyLock, ...] = ()
     passed: tuple[tuple[StickyLock, str], ...] = ()
-    """Each with why it did not hold: "it is your own"."""
+    """Each with why it did not hold: "its owner asks"."""
 
     @property
     def allowed(self) -> bool:
@@ -180,8 +180,8 @@ def _passes(lock: StickyLock, actor: Actor, *, rollback: bool, break_glass: bool
             return "a rollback needs no warning"
         if lock.automatic:
             return "a rollback passes the lock that a rollback left"
-        return "it is your own, and this is a rollback" if own else None
-    return "it is your own" if own and not lock.hard else None
+        return "its owner asks, and this is a rollback" if own else None
+    return "its owner asks" if own and not lock.hard else None
 
 
 def _and_more(locks: tuple[StickyLock, ...]) -> str:

@@ -48,6 +48,7 @@ _ALWAYS_TOLD = frozenset({"order"})
 """Gates that people want to read of although they let it through."""
 _ENDED_BY_PEOPLE = frozenset({"lock", "freeze"})
 _LOCKS = 3
+_WAY_OUT = "let somebody else ask for it, or give one more person the right"
 _NOTHING_BEFORE = "Nothing has to come before"
 
 
@@ -113,6 +114,8 @@ def freeze_line(freeze: Freeze) -> str:
 def missing(approval: ApprovalView) -> str:
     """``0 of 1: one of @release-managers must approve it``."""
     tally = approval.tally
+    if approval.never:
+        return f"{tally.have} of {tally.need}: it cannot be approved, for {clause(approval.never)}; {_WAY_OUT}"
     said = clause(tally.sentence)
     for named in (approval.rule.group, approval.rule.fallback):
         if named:

@@ -103,6 +103,8 @@ def _decided(after: Moment, by: str) -> str:
 
 def _asked(approval: ApprovalView) -> str:
     """Those whom the question is put to, mentioned: their group where its id is known, else the people one by one."""
+    if approval.never:
+        return ""
     if approval.rule.group and (found := group(approval.rule.group)).startswith("<"):
         return found
     if approval.asked:

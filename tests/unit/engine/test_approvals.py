@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from unit.conftest import Happens
     from unit.engine.simulation.hands import Hands
 
+    from bot.domain.catalog import Catalog
+
 
 def test_one_yes_of_somebody_entitled_lets_it_go_on(happens: Happens) -> None:
     async def story(hands: Hands) -> None:
@@ -35,8 +37,11 @@ def test_one_yes_of_somebody_entitled_lets_it_go_on(happens: Happens) -> None:
 def test_a_quorum_counts_each_person_once(happens: Happens) -> None:
     async def story(hands: Hands) -> None:
         one = await hands.awaited()
-        for _ in range(3):
-            await hands.approve(one, by="Grace")
+        await hands.approve(one, by="Grace")
+        for _ in range(2):
+            await hands.wait(1)
+            with pytest.raises(SomebodyWasFaster, match=r"You already approved #1, .*each person counts once"):
+                await hands.approve(one, by="Grace")
         await hands.wait(5)
         found = await hands.now(one)
         assert found.phase is Phase.AWAITING_APPROVAL
@@ -208,6 +213,53 @@ def test_who_asked_is_never_among_those_who_are_asked(happens: Happens) -> None:
         assert sorted(view.asked) == ["UGrace", "URoot"]
 
     happens(story)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "gone", "never"),
+    [
+        (catalog(group="ops"), (), ""),
+        (catalog(group="ops"), ("Root",), "nobody but Grace, who asked for it, is in the group that must approve it"),
+        (catalog(), ("Root",), ""),
+        (catalog(), ("Root", "Hedy"), "nobody but Grace, who asked for it, has the right to approve it"),
+        (catalog(quorum=2), (), ""),
+        (
+            catalog(quorum=2),
+            ("Root",),
+            "it takes 2 people, and no more than 1 beside Grace, who asked for it, may approve it",
+        ),
+    ],
+)
+def test_what_nobody_can_ever_approve_says_so(
+    happens: Happens, configuration: Catalog, gone: tuple[str, ...], never: str
+) -> None:
+    async def story(hands: Hands) -> None:
+        hands.world.outside.people.gone |= set(gone)
+        one = await hands.awaited(by="Grace")
+        view = await hands.do(hands.engine.approvals.view(one))
+        assert view is not None
+        assert view.never == never
+
+    happens(story, configuration=configuration)
+
+
+def test_what_was_said_about_something_else_is_told_once(happens: Happens) -> None:
+    """Between the change and the note of it in the row, nothing is told that would be told anew in other words."""
+
+    async def story(hands: Hands) -> None:
+        one = await hands.awaited()
+        await hands.approve(one, by="Grace")
+        hands.world.outside.configure(quorum=2)
+        view = await hands.do(hands.engine.approvals.view(one))
+        assert view is not None
+        assert (view.tally.have, view.void) == (0, "")
+        await hands.do(hands.engine.admission.wake_all())
+        await hands.wait(2)
+        view = await hands.do(hands.engine.approvals.view(await hands.now(one)))
+        assert view is not None
+        assert view.void == "Grace's approval does not count any more: the configuration has changed."
+
+    happens(story, configuration=catalog(quorum=2))
 
 
 def test_another_configuration_takes_back_what_was_said_and_says_so(happens: Happens) -> None:

@@ -194,6 +194,21 @@ def test_the_question_is_put_to_those_who_may_answer_once_and_to_their_group_whe
     assert "please decide" not in by_key(nobody)["approval.1"].message.text
 
 
+def test_nobody_is_asked_what_nobody_can_answer_and_it_says_what_to_do() -> None:
+    asks = approval(never="nobody but ada, who asked for it, has the right to approve it", asked=())
+    shown = view(AWAITING, approval=replace(asks, nudged=True))
+    said = (
+        "0 of 1: it cannot be approved, for nobody but ada, who asked for it, has the right to approve it; let "
+        "somebody else ask for it, or give one more person the right"
+    )
+    assert said in written(root(shown).blocks)
+    asked, nudge = (note for key, note in by_key(shown).items() if key.startswith(("approval", "nudge")))
+    for note in (asked, nudge):
+        assert said in written(note.message.blocks)
+        assert "please decide" not in written(note.message.blocks)
+        assert "release-managers" not in written(note.message.blocks)
+
+
 def test_one_nudge_then_the_fallback_group() -> None:
     found = by_key(view(AWAITING, approval=approval(nudged=True)))
     assert "nudge.1" in found

@@ -108,7 +108,7 @@ def test_a_warning_is_said_and_holds_nobody() -> None:
 
 
 def test_who_passes_a_lock_is_told_so() -> None:
-    assert decide([LOCK], GRACE).sentence.endswith("(passed: it is your own)")
+    assert decide([LOCK], GRACE).sentence.endswith("(passed: its owner asks)")
     assert decide([], ADA) == LockDecision()
 
 

@@ -36,7 +36,7 @@ def main() -> None:
 
     \b
     Try it:      deployment-architect demo
-    Run it:      deployment-architect check && deployment-architect serve
+    Run it:      deployment-architect doctor && deployment-architect serve
     """
 
 
@@ -118,6 +118,43 @@ def check(config: Path) -> None:
         )
 
     _run(prepared)
+
+
+@main.command()
+@_CONFIG
+@_DATABASE_URL
+@_DATA_DIR
+@click.option(
+    "--timeout", type=click.FloatRange(0.5, 300), default=10.0, show_default=True, help="Seconds for one look."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def doctor(config: Path, database_url: str | None, data_dir: Path, timeout: float, as_json: bool) -> None:
+    """Look whether the bot has all that it needs: settings, catalog, database, Slack, clusters, and rights everywhere.
+
+    Names each right that is missing with the lines of YAML that grant it. Changes nothing. Exit code: 0 when everything
+    is as it must be, 1 when something is not, 2 for a command line that cannot be read.
+    """
+
+    def prepared() -> Coroutine[object, object, None]:
+        from bot.logs import configure
+
+        configure("ERROR")
+        return _exit_with(_examined(config, database_url, data_dir, timeout=timeout, as_json=as_json))
+
+    _run(prepared)
+
+
+async def _examined(config: Path, database_url: str | None, data_dir: Path, *, timeout: float, as_json: bool) -> int:
+    from bot.doctor import Doctor
+    from bot.doctor_report import as_json as in_json
+    from bot.doctor_report import as_text, watched
+    from bot.settings import database_address
+
+    look = Doctor(config=config, database=database_address(database_url, data_dir), timeout=timeout)
+    looked = await watched(look, look.examine(), lambda line: click.echo(line, err=True))
+    for line in [in_json(looked)] if as_json else as_text(looked):
+        click.echo(line)
+    return 0 if all(one.ok for one in looked) else 1
 
 
 @main.command()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+#: They write down what they send, and with it what it is signed with.
+_TALKATIVE = ("boto3", "botocore", "urllib3", "google", "grpc", "azure", "msal", "kubernetes")
 _QUIET = ("slack_bolt", "slack_sdk", "dbos", "alembic", "aiohttp", "asyncio", "uvicorn", "httpx", "httpcore")
 
 
@@ -13,5 +15,5 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _QUIET:
+    for name in (*_QUIET, *_TALKATIVE):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))

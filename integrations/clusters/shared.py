@@ -48,6 +48,11 @@ class SharedClusters:
             self._clients[key] = Kube(registry.build_cluster(cluster.reference, name=cluster.name))
         return self._clients[key]
 
+    async def version(self, catalog: Catalog, name: str) -> str:
+        """What the cluster that the catalog calls ``name`` says it is; raises `DeploymentArchitectError`."""
+        answer = await self.kube(Cluster(name, catalog.clusters[name])).get("/version") or {}
+        return str(answer.get("gitVersion") or "of an unknown version")[:60]
+
     async def close(self) -> None:
         """Close every connection."""
         while self._clients:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
-    from bot.ports.tracing import Traces
     from bot.sandbox.demo import Demo
     from bot.sandbox.script.lines import Script
     from bot.settings import Settings
@@ -127,8 +126,10 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.slack.app import Slack, SlackTokens, identify
     from bot.store.overview import StoredOverview
     from bot.store.store import Store
+    from integrations.tracing.build import build_traces
 
-    tracing = Tracing(traces=_traces(settings, stack))
+    tracing = Tracing(traces=build_traces(settings.tracing, replica=settings.executor_id))
+    stack.callback(tracing.close)  # the last to go: what ends before it is told
     live = LiveCatalog(settings.deploy_config, providers=provider_models())
     listening = bind(settings.host, settings.port)
     stack.callback(listening.close)
@@ -247,17 +248,6 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     stack.push_async_callback(end_background)
     log.info("ready on port %d as %s", http.port, settings.executor_id)
     return Bot(http=http, replica=settings.executor_id)
-
-
-def _traces(settings: Settings, stack: contextlib.AsyncExitStack) -> Traces | None:
-    """Where spans go, if anywhere; what nobody asked for is not even imported."""
-    if settings.tracing == "off":
-        return None
-    from integrations.tracing.build import build_traces
-
-    traces = build_traces(settings.tracing, replica=settings.executor_id)
-    stack.callback(traces.close)  # the last to go: what ends before it is told
-    return traces
 
 
 async def _logged(work: Coroutine[object, object, None], what: str) -> None:

@@ -85,6 +85,11 @@ class Tracing:
         with _going_on(lambda: begin(deployment, name, tags={"deployment.id": deployment})) as findings:
             yield findings
 
+    def close(self) -> None:
+        """Send what is left, within two seconds, and tell no more."""
+        if (traces := self.traces) is not None:
+            _safely(traces.close)
+
     def seen(self, before: Deployment, after: Deployment) -> None:
         """Tell what a change of a deployment ended; to be called once for each change, by whoever wrote it."""
         if (traces := self.traces) is not None and before.phase is not after.phase:

@@ -16,8 +16,13 @@ _NEEDS = {
 }
 
 
-def build_traces(kind: str, *, replica: str) -> Traces:
-    """Where spans go: ``otlp`` or ``datadog``. Raises `ConfigurationError` when packages that it needs are missing."""
+def build_traces(kind: str, *, replica: str) -> Traces | None:
+    """Where spans go: ``otlp``, ``datadog`` or ``off``, nowhere.
+
+    Raises `ConfigurationError` when packages that it needs are missing.
+    """
+    if kind == "off":
+        return None
     extra, modules = _NEEDS[kind]
     for module in modules:
         if not _is_there(module):

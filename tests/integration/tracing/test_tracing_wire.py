@@ -72,11 +72,11 @@ def walk(tracing: Tracing, found: Deployment, *phases: Phase, note: str = "") ->
 def process(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracing]:
     """What tells of deployments in one life of the bot; when it ends, everything has been sent."""
     monkeypatch.setenv(agent.variable, agent.address)
-    traces = build_traces(agent.kind, replica="one")
+    tracing = Tracing(traces=build_traces(agent.kind, replica="one"))
     try:
-        yield Tracing(traces=traces)
+        yield tracing
     finally:
-        traces.close()
+        tracing.close()
 
 
 @pytest.fixture
@@ -332,8 +332,7 @@ def at_hand():
 was = at_hand()
 from test_tracing_wire import ADA, ID, P, Tracing, build_traces, deployment, walk
 from bot.engine.tracing import asking
-traces = build_traces("datadog", replica="one")
-tracing = Tracing(traces=traces)
+tracing = Tracing(traces=build_traces("datadog", replica="one"))
 with tracing.step(ID, "apply"), asking("change target"):
     pass
 walk(tracing, deployment(), P.QUEUED, P.DEPLOYING, P.FAILED, note="token=hunter2 was wrong")
@@ -343,7 +342,7 @@ print(json.dumps({
     "as it was": was == at_hand(),
     "handlers": len(logging.getLogger("ddtrace").handlers),
 }))
-traces.close()
+tracing.close()
 """
     async with datadog_agent(tmp_path / "agent") as agent:
         shell = await asyncio.create_subprocess_exec(

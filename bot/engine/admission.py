@@ -124,7 +124,7 @@ class Admission:
                 )
                 deployment = await self._refresh(deployment)
                 await self._go_on(deployment)
-        await self.schedules.close(deployment_id, deed=deed, expired=late)
+        await self.schedules.close(deployment_id, deed=deed, expired=late, version=version)
         return not late
 
     async def start(self, deployment_id: DeploymentId, *, requester: Membership) -> Deployment:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 GOOD_FOR = timedelta(hours=1)
 """How long after its time a deployment may still start, if nobody says."""
 
+_LAST_MOMENT = timedelta(seconds=2)
+"""How long before its time a deployment is moved no more: longer than it takes to write down that it was."""
 _NEXT_WINDOW = frozenset({"next-window", "next window"})
 
 
@@ -110,8 +112,8 @@ class Scheduling:
                 f"#{found.number} is {found.phase.words}; only one that waits for its time can be moved."
             )
         waits = await self.schedules.of(found.id)
-        if waits is not None and waits.at <= now:
-            # Whoever fires it may have read its time already, and would start it all the same.
+        if waits is not None and waits.at - now <= _LAST_MOMENT:
+            # Whoever fires it may have read its time by the time that this is written, and would start it all the same.
             raise InvalidTransition(
                 f"The time of #{found.number} has come: it is being started.", hint="Abort it instead."
             )

@@ -43,5 +43,10 @@ class Schedules(Protocol):
     async def cancel(self, deployment_id: DeploymentId, *, deed: Deed, version: int | None = None) -> Schedule:
         """Take the time away. Raises like `move`."""
 
-    async def close(self, deployment_id: DeploymentId, *, deed: Deed, expired: bool = False) -> bool:
-        """Record that the time came, or that it came too late; False when somebody has done it before."""
+    async def close(
+        self, deployment_id: DeploymentId, *, deed: Deed, expired: bool = False, version: int | None = None
+    ) -> bool:
+        """Record that the time came, or that it came too late.
+
+        False when somebody has done it before, and when it is another time by now than that of ``version``.
+        """

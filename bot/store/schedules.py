@@ -129,13 +129,17 @@ class StoredSchedules:
 
         return await self._database.write(work)
 
-    async def close(self, deployment_id: DeploymentId, *, deed: Deed, expired: bool = False) -> bool:
-        """Record that the time came, or that it came too late; False when somebody has done it before."""
+    async def close(
+        self, deployment_id: DeploymentId, *, deed: Deed, expired: bool = False, version: int | None = None
+    ) -> bool:
+        """Record that the time came, or that it came too late; see the port."""
 
         async def work(connection: AsyncConnection) -> bool:
             deployment, row = await _take(connection, deployment_id)
             if row is None or row["ended_at"] is not None:
                 return row is not None and row["ended_at"] == deed.at and _ended_by(row) == deed.actor.id
+            if version not in {None, row["version"]}:
+                return False
             await _end(connection, _schedule(row), "expired" if expired else "fired", deployment, deed)
             return True
 

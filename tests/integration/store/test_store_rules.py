@@ -392,7 +392,9 @@ class TestSchedules:
         # And once more, for one that was held back when it came.
         again = await schedules.set(made.id, at=due + HOUR, expires=expires + HOUR, deed=deed())
         assert again.version == 3
-        assert await schedules.close(made.id, deed=deed(hours=9), expired=True)
+        assert not await schedules.close(made.id, deed=deed(hours=8), version=1), "that was the time before"
+        assert await schedules.of(made.id) == again
+        assert await schedules.close(made.id, deed=deed(hours=9), expired=True, version=3)
         assert [act for act, *_ in await acts(audit)][1:] == [
             "schedule.set",
             "schedule.fired",

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.domain.analysis.countdown import CountdownState
     from bot.domain.ids import DeploymentId
     from bot.domain.lifecycle import Phase
+
+
+Showing: TypeAlias = "tuple[Phase, bool, CountdownState | None]"
+"""What people wait to see of a deployment: its phase, whether it is asked to stop, and its countdown."""
 
 
 class Urgency(IntEnum):
@@ -68,7 +73,7 @@ class Slot:
     failures: int = 0
     edits: int = 0
     shown_at: float = -1e9
-    shown: tuple[Phase, bool] | None = None
+    shown: Showing | None = None
     beside: dict[str, float] = field(default_factory=dict)
     """When other messages than the root were shown last, by key; on the publisher's clock."""
     absent: set[str] = field(default_factory=set)

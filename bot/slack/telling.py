@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bot.slack.calls import Calls
     from bot.slack.render.message import Message
     from bot.slack.render.notes import Note
+    from bot.slack.slots import Showing
 
 log = logging.getLogger(__name__)
 
@@ -181,14 +182,15 @@ class _Telling:
         assert row.ts is not None
         place = Place(row.channel, row.ts)
         slot, deployment = self._slot, self._view.deployment
-        showing = (deployment.phase, deployment.request is not None)
+        showing = _showing(deployment)
         if row.digest == message.digest:
             slot.shown = showing
             return place
-        if deployment.phase.final or deployment.phase is Phase.NEEDS_ATTENTION:
-            urgency = Urgency.END
+        if slot.shown == showing:  # what the checks say of one that has succeeded is no end either
+            urgency = Urgency.PROGRESS
         else:
-            urgency = Urgency.PROGRESS if slot.shown == showing else Urgency.PHASE
+            over = deployment.phase.final or deployment.phase is Phase.NEEDS_ATTENTION
+            urgency = Urgency.END if over else Urgency.PHASE
         gate = self._t.edit_gate(slot, urgency)
         if gate.not_before > self._t.now() or self._t.budget.edit(urgent=gate.urgent) > 0:
             slot.gates.append(gate)
@@ -236,7 +238,7 @@ class _Telling:
             self._record.failed(key, failure)
             raise
         if thread is None:
-            self._showed((self._view.deployment.phase, self._view.deployment.request is not None))
+            self._showed(_showing(self._view.deployment))
         await self._record.posted(key, place, message.digest)
         return place
 
@@ -329,6 +331,11 @@ class _Telling:
             log.warning("the channel %s cannot be looked up, its name is used as it is: %s", channel, refusal)
             return channel
 
-    def _showed(self, showing: tuple[Phase, bool]) -> None:
+    def _showed(self, showing: Showing) -> None:
         self._slot.shown = showing
         self._slot.shown_at = self._t.now()
+
+
+def _showing(deployment: Deployment) -> Showing:
+    countdown = deployment.countdown
+    return deployment.phase, deployment.request is not None, countdown.state if countdown else None

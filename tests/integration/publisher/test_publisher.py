@@ -93,6 +93,24 @@ async def test_the_end_does_not_wait_for_the_spacing_of_edits(slack: World) -> N
     assert "failed" in slack.roots()[0].text
 
 
+async def test_what_is_seen_after_the_end_does_not_use_up_what_others_need(slack: World) -> None:
+    publisher = slack.publisher(pacing=replace(FAST, first_spacing=0.5, last_spacing=0.5))
+    deployment = slack.store.start()
+    slack.store.advance(deployment, *TO_THE_END)
+    await slack.told()
+    before = slack.count("chat.update")
+    for number in range(20):  # as while a release is looked at for a while after its success
+        slack.store.shown = lambda view, current=number % 2 == 0: replace(view, current=current)  # type: ignore[misc]  # a default binds it
+        slack.store.deployments[deployment] = slack.store.deployments[deployment].touch()
+        publisher.nudge(deployment)
+        await asyncio.sleep(0.02)  # The pace of the changes, not a wait for their effect.
+    slack.store.shown = lambda view: replace(view, protected=True, current=False)
+    slack.store.deployments[deployment] = slack.store.deployments[deployment].touch()
+    await slack.told()
+    assert slack.count("chat.update") - before <= 3
+    assert "Roll back" not in str(slack.roots()[0].blocks)
+
+
 async def test_a_429_storm_pauses_and_then_everything_is_there_once(slack: World) -> None:
     publisher = slack.publisher()
     deployment = slack.store.start()

@@ -280,6 +280,7 @@ class Samples:
         catalog = check_catalog(self.folder / ".deploy" / "config.yaml")
         providers = RegisteredProviders()
         platform = LocalPlatform(self.folder / "platform")
+        await platform.start(faults=True)
 
         async def bring(service: ServiceName, environment: EnvironmentName) -> tuple[str, str]:
             target = providers.target(catalog, service, environment)
@@ -294,6 +295,12 @@ class Samples:
 
         places = [(service.name, environment.name) for service, environment in catalog.places()]
         return dict(await asyncio.gather(*(bring(*place) for place in places)))
+
+    async def silence(self, *, silent: bool) -> None:
+        """Let what the proxies count be told a minute late, which is no answer in time, or at once again."""
+        from integrations.local import LocalPlatform
+
+        await LocalPlatform(self.folder / "platform").faults(read=60.0 if silent else 0.0)
 
     async def shut_down(self) -> None:
         """Stop every instance, every proxy and the agent."""

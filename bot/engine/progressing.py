@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.domain.actor import ActorKind
 from bot.domain.analysis import countdown as counting
 from bot.domain.analysis.standing import standing_of
 from bot.domain.errors import ChecksSayNo, InvalidTransition, RequestRefused, SomebodyWasFaster
@@ -123,8 +124,7 @@ class Progressing:
         def heard(now: Deployment) -> Deployment:
             progression = now.progression
             if progression is None or now.phase not in {Phase.DEPLOYING, Phase.PAUSED}:
-                state = "over" if now.phase.final else now.phase.words
-                raise InvalidTransition(f"#{now.number} is {state}; it has no step to speak of.")
+                raise InvalidTransition(_no_step(now))
             if now.request is not None:
                 raise SomebodyWasFaster(f"{now.request.actor.name} has asked to stop #{now.number} already.")
             standing = standing_of(progression.watches(checks), word.at, weight=progression.position.weight)
@@ -176,6 +176,15 @@ def _step(found: Deployment, step: int | None) -> int:
     if step is not None:
         return step
     return found.progression.position.step if found.progression else -1
+
+
+def _no_step(found: Deployment) -> str:
+    """Why there is nothing to promote or to hold."""
+    if not found.phase.final:
+        return f"#{found.number} is {found.phase.words}; it is at no step that could be promoted or held."
+    last = found.timeline[-1]
+    by = f" by {last.actor.name}" if last.actor.kind is ActorKind.PERSON else ""
+    return f"#{found.number} is over already: {found.phase.words}{by}. Nothing was changed."
 
 
 def _refusal(answer: Answer, found: Deployment) -> RequestRefused:

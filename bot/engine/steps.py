@@ -265,6 +265,8 @@ class Steps:
             before = deployment.previous
             left = f"{before.release.version} serves again." if before else "Nothing ran there before, nor does now."
             first, newline, rest = note.partition("\n")  # the first line is the summary, the rest are details
+            if phase is Phase.ABORTED and deployment.request and (reason := deployment.request.reason.strip()):
+                first = f"{reason.rstrip('.')}. {first}".strip()
             note = f"{first} {left}".strip() + newline + rest
         await self._advance(deployment_id, phase, key=f"closed:{phase}", note=note, actor=actor)
         await self.give_back(deployment)

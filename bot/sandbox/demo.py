@@ -39,7 +39,7 @@ environments:
     approval: { quorum: 1, group: "@release-managers", expires: 30m }
 
 metrics:
-  proxy: { type: local, root: platform }     # what the platform's own proxies count
+  proxy: { type: local, root: platform, timeout: 3 }   # what the platform's own proxies count
 
 checks:
   errors:                                    # the share of requests that go wrong
@@ -101,6 +101,9 @@ class SamplePlatform(Protocol):
 
     async def bring_up(self, version: str) -> Mapping[str, str]:
         """Run ``version`` of every service in every environment, unless something runs there; addresses by place."""
+
+    async def silence(self, *, silent: bool) -> None:
+        """Let nobody who asks for the services' numbers be answered in time, or everybody again."""
 
     async def shut_down(self) -> None:
         """Stop all of it."""
@@ -172,6 +175,16 @@ async def running_demo(
         stack.push_async_callback(samples.shut_down)
         stack.push_async_callback(bot.stop)
         addresses, _ = await asyncio.gather(samples.bring_up(FIRST_VERSION), bot.start())
+        silences: set[asyncio.Task[None]] = set()
+
+        def silence(silent: bool) -> None:
+            silences.add(asyncio.create_task(samples.silence(silent=silent)))
+
+        async def end_silences() -> None:
+            await asyncio.gather(*silences, return_exceptions=True)
+
+        stack.push_async_callback(end_silences)
+        server.faults.elsewhere["metrics down"] = silence
         stop = asyncio.Event()
         traffic = asyncio.create_task(drive(addresses, rate=_REQUESTS_A_SECOND, stop=stop))
 

@@ -56,6 +56,8 @@ class Faults:
         self._losing: dict[str, int] = {}
         self._stale_hashes = 0
         self._acks_to_lose = 0
+        self.elsewhere: dict[str, Callable[[bool], None]] = {}
+        """Trouble that others make, by name: called with True when it begins and with False when it ends."""
 
     # -- switching trouble on
 
@@ -126,8 +128,11 @@ class Faults:
                 self.slow(seconds)
             case "500":
                 self.server_error(seconds)
+            case _ if name in self.elsewhere:
+                self.elsewhere[name](True)
+                self._start(name, seconds)
             case _:
-                known = (RATE_LIMIT, DOWN, SOCKET_DROP, DUPLICATES, SLOW, SERVER_ERROR)
+                known = (RATE_LIMIT, DOWN, SOCKET_DROP, DUPLICATES, SLOW, SERVER_ERROR, *self.elsewhere)
                 raise SandboxError(f"there is no fault {name!r}; there are {', '.join(map(repr, known))}")
 
     def clear(self) -> None:
@@ -135,6 +140,8 @@ class Faults:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        for name in self._until:
+            self._end_elsewhere(name)
         self._until.clear()
         self._failing.clear()
         self._losing.clear()
@@ -214,7 +221,12 @@ class Faults:
     def _ended(self, name: str) -> None:
         self._timers.pop(name, None)
         self._until.pop(name, None)
+        self._end_elsewhere(name)
         self._ws.announce("fault", name=name, seconds=0, active=self.active())
+
+    def _end_elsewhere(self, name: str) -> None:
+        if (switch := self.elsewhere.get(name)) is not None:
+            switch(False)
 
     def close(self) -> None:
         for timer in self._timers.values():

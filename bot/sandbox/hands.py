@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bot.sandbox.delivery import Delivery, Outcome
-    from bot.sandbox.model import Button, Channel, JsonDict, Seen, View
+    from bot.sandbox.model import Button, Channel, JsonDict, Person, Seen, View
     from bot.sandbox.workspace import Workspace
 
 TROUBLE = "We had some trouble connecting. Try again?"
@@ -220,7 +220,7 @@ class Hands:
         state: Mapping[str, Mapping[str, JsonDict]] | None = None,
     ) -> Receipt:
         """One block action. `change` is the element's new state, `state` what stands in the other fields around it."""
-        ws, person = self._ws, self._reach.person(who)
+        person = self._reach.person(who)
         block, element = self._reach.control(who, container, action_id, block_id)
         values = self._reach.values(person, container)
         _put(values, state)
@@ -234,7 +234,19 @@ class Hands:
             }
         action: JsonDict = {"type": kind, "block_id": block["block_id"], "action_id": element["action_id"]}
         action |= {k: element[k] for k in ("text", "value", "style", "placeholder", "url") if k in element}
-        action |= fields | {"action_ts": ws.next_ts()}
+        return await self._send(person, container, action | fields)
+
+    async def click_old(self, who: str, button: Button) -> Receipt:
+        """Press a button as it once was: this person's screen has not heard yet of what became of its message."""
+        action: JsonDict = {"type": "button", "block_id": button.block_id, "action_id": button.action_id}
+        action["text"] = {"type": "plain_text", "text": button.label, "emoji": False}
+        if button.value is not None:
+            action["value"] = button.value
+        return await self._send(self._reach.person(who), button.container, action)
+
+    async def _send(self, person: Person, container: MessageRef | ViewRef, action: JsonDict) -> Receipt:
+        ws = self._ws
+        action |= {"action_ts": ws.next_ts()}
         trigger = ws.new_trigger(person.id, self._reach.modal_id(container))
         payload = payloads.interaction(ws, "block_actions", person, trigger.id)
         payload |= self._reach.where(person, container)

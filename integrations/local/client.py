@@ -85,8 +85,11 @@ class AgentClient:
                 while born(agent.pid) == agent.born:  # noqa: ASYNC110 - nobody tells of the end of a detached process
                     await asyncio.sleep(_LOOK)
 
-    async def ensure(self) -> Agent:
-        """The agent, started if need be; raises `ProviderUnavailable`, `ProviderRejected`."""
+    async def ensure(self, *, faults: bool = False) -> Agent:
+        """The agent, started if need be; raises `ProviderUnavailable`, `ProviderRejected`.
+
+        One that is started with ``faults`` makes trouble on request.
+        """
         agent = self.running()
         if agent is not None and agent.protocol == PROTOCOL:
             return agent
@@ -98,7 +101,7 @@ class AgentClient:
         try:
             async with asyncio.timeout(_START_LIMIT):
                 while True:
-                    await self._start()
+                    await self._start(faults=faults)
                     agent = self.running()
                     if agent is not None:
                         return agent
@@ -110,9 +113,11 @@ class AgentClient:
                 provider=PROVIDER,
             ) from None
 
-    async def _start(self) -> None:
+    async def _start(self, *, faults: bool) -> None:
         # A clean environment: the bot's tokens are no business of the agent and of what it starts.
         variables = {name: os.environ[name] for name in ("PATH", "LANG", "LOCAL_AGENT_FAULTS") if name in os.environ}
+        if faults:
+            variables["LOCAL_AGENT_FAULTS"] = "1"
         variables["PYTHONPATH"] = str(Path(__file__).parents[2])
         launcher = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -65,6 +65,15 @@ class LocalPlatform:
         await self._client.post("/stop", {}, timeout=60.0)
         await self._client.gone(agent, timeout=10.0)
 
-    async def faults(self, *, before: float = 0.0, after: float = 0.0, fail: int = 0, drop: int = 0) -> None:
-        """Tests only, needs ``LOCAL_AGENT_FAULTS=1``: delay mutations, fail or drop the next few. See `wire.Faults`."""
-        await self._client.post("/test/delay", {"before": before, "after": after, "fail": fail, "drop": drop})
+    async def start(self, *, faults: bool = False) -> None:
+        """Start the agent unless it runs; with ``faults`` it makes trouble on request."""
+        await self._client.ensure(faults=faults)
+
+    async def faults(
+        self, *, before: float = 0.0, after: float = 0.0, fail: int = 0, drop: int = 0, read: float = 0.0
+    ) -> None:
+        """Trouble from now on, for an agent that was started to make it: delay mutations, fail or drop the next few,
+        be late with what the proxies count. See `wire.Faults`.
+        """
+        trouble = {"before": before, "after": after, "fail": fail, "drop": drop, "read": read}
+        await self._client.post("/test/delay", trouble)

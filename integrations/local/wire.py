@@ -189,7 +189,7 @@ class JournalEntry(TypedDict):
 
 
 class Faults(TypedDict, total=False):
-    """What a test wants mutations to suffer."""
+    """What a test wants mutations to suffer, and whoever reads what the proxies count."""
 
     before: float
     """Seconds to wait before applying."""
@@ -199,3 +199,5 @@ class Faults(TypedDict, total=False):
     """How many mutations to answer with status 500, without applying."""
     drop: int
     """How many mutations to apply and then to close the connection of, without an answer."""
+    read: float
+    """Seconds to wait before telling what a proxy has counted."""

@@ -5,8 +5,9 @@ Everything goes through `Hands`, as one person, with what that person can see. W
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.sandbox.model import MessageRef, SandboxError
@@ -18,6 +19,7 @@ from bot.sandbox.script.lines import (
     Mention,
     OpenHome,
     PersonDeed,
+    Remember,
     Submit,
 )
 from bot.sandbox.script.problems import listed, nearest
@@ -77,6 +79,8 @@ class People:
     feed: DeploymentFeed
     witness: Witness
     transcript: Transcript
+    remembered: dict[tuple[str, str], Button] = field(default_factory=dict)
+    """What each person keeps in mind, by label."""
 
     async def begin(self, line: PersonDeed) -> Deed:
         """Take down where everything stands before the line, and print it."""
@@ -97,7 +101,9 @@ class People:
                 direct = self.workspace.direct([deed.user])
                 self._said(await self.hands.say(line.who, line.text, channel=direct.id))
             case Click():
-                await self._click(line, deed)
+                await (self._click_old(line, deed) if line.old else self._click(line, deed))
+            case Remember():
+                self.remembered[line.who, line.label] = await self._find(line, line.who)
             case Submit():
                 await self._submit(line)
             case OpenHome():
@@ -124,14 +130,8 @@ class People:
         return self.witness.newest_bot_message(who)
 
     async def _click(self, line: Click, deed: Deed) -> None:
-        button = await appears(self.workspace, lambda: self._button(line), PATIENCE)
-        if button is None:
-            labels = list(dict.fromkeys(button.label for button in self._buttons(line)))
-            near = nearest(line.label, labels)
-            in_sight = listed([f"“{label}”" for label in labels]) if labels else "none"
-            meant = f"; did you mean “{near}”?" if near else ""
-            where = f" in {line.place}" if line.place else ""
-            raise Missed(f"@{line.who} sees no such button{where}{meant}", f"buttons in sight: {in_sight}")
+        button = await self._find(line, line.who)
+        others = [(who, await self._find(line, who)) for who in line.others]
         if line.cancel and button.confirm is None:
             raise Missed("the button asks for no confirmation that could be cancelled")
         if button.confirm is not None:
@@ -140,17 +140,38 @@ class People:
             deed.declined = True
             return
         deed.clicked = self._deployment_of(button, deed.user)
-        receipt = await self.hands.click(
-            line.who, container=button.container, action_id=button.action_id, block_id=button.block_id
+        pressed = [(line.who, button), *others]
+        _taken(*await asyncio.gather(*(self._press(who, one) for who, one in pressed)))
+
+    async def _press(self, who: str, button: Button) -> Receipt:
+        return await self.hands.click(
+            who, container=button.container, action_id=button.action_id, block_id=button.block_id
         )
-        if not receipt.acked:
-            raise Missed(f"the bot did not take the click: {receipt.error or 'no answer in time'}")
 
-    def _button(self, line: Click) -> Button | None:
-        return next((button for button in self._buttons(line) if button.label == line.label), None)
+    async def _click_old(self, line: Click, deed: Deed) -> None:
+        button = self.remembered.get((line.who, line.label))
+        if button is None:
+            raise Missed(f"@{line.who} remembers no such button", f'@{line.who} remembers "{line.label}" comes first')
+        deed.clicked = self._deployment_of(button, deed.user)
+        _taken(await self.hands.click_old(line.who, button))
 
-    def _buttons(self, line: Click) -> list[Button]:
-        return [button for button in self.hands.visible_buttons(line.who) if line.place in {None, button.where}]
+    async def _find(self, line: Click | Remember, who: str) -> Button:
+        """The button that is meant, as soon as this person sees it."""
+        button = await appears(self.workspace, lambda: self._button(line, who), PATIENCE)
+        if button is not None:
+            return button
+        labels = list(dict.fromkeys(button.label for button in self._buttons(line, who)))
+        near = nearest(line.label, labels)
+        in_sight = listed([f"“{label}”" for label in labels]) if labels else "none"
+        meant = f"; did you mean “{near}”?" if near else ""
+        where = f" in {line.place}" if line.place else ""
+        raise Missed(f"@{who} sees no such button{where}{meant}", f"buttons in sight: {in_sight}")
+
+    def _button(self, line: Click | Remember, who: str) -> Button | None:
+        return next((button for button in self._buttons(line, who) if button.label == line.label), None)
+
+    def _buttons(self, line: Click | Remember, who: str) -> list[Button]:
+        return [button for button in self.hands.visible_buttons(who) if line.place in {None, button.where}]
 
     def _deployment_of(self, button: Button, user: str) -> str | None:
         """The deployment that the button's message, or the first message of its thread, says it is about."""
@@ -194,6 +215,13 @@ class People:
         self.witness.look()
         modal = self.witness.modal(who)
         return None if modal is None or isinstance(modal.ref, MessageRef) else modal.ref
+
+
+def _taken(*receipts: Receipt) -> None:
+    """Raises Missed for a click that the bot did not take."""
+    for receipt in receipts:
+        if not receipt.acked:
+            raise Missed(f"the bot did not take the click: {receipt.error or 'no answer in time'}")
 
 
 def _dialog(confirm: dict[str, object]) -> str:

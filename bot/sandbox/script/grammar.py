@@ -3,19 +3,23 @@
 It never plays anything, and it never gives back half a script: one bad line refuses the whole.
 
     @who [#channel] /deploy …          @who mention "…" [in thread]      @who click "Label" [in PLACE] [cancel]
+    @who remembers "Label" [in PLACE]  @who click old "Label"            @who @other click "Label" [in PLACE]
     @who submit {"field": "value"}     @who dm "…"      @who opens home  wait STATE [within 30s]
-    expect "text" [in PLACE] [for @who]                                  expect no "text"
+    expect "text" [in PLACE] [for @who|anyone]                           expect no "text"
     PLACE is one of channel|thread|dm|ephemeral|home|modal
     kill bot     start bot     sleep 2s     fault slack 429 for 5s       fault slack down for 10s
-    fault socket drop          fault duplicate deliveries for 10s        # a comment
+    fault socket drop          fault duplicate deliveries for 10s        fault metrics down for 10s
+    # a comment
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.sandbox.script.lines import (
+    ANYONE,
     DEFAULT_CHANNEL,
     PLACES,
     STATES,
@@ -30,6 +34,7 @@ from bot.sandbox.script.lines import (
     Mention,
     OpenHome,
     Place,
+    Remember,
     Script,
     Sleep,
     StartBot,
@@ -109,6 +114,8 @@ def _no_line(word: Word, people: tuple[str, ...]) -> LineRefused:
 def _person_line(words: Words, number: int, people: tuple[str, ...]) -> AnyLine:
     column = words.column
     who = words.choose(people, "a person is missing", f"is nobody here (there is {listed(people)})")
+    if (following := words.peek()) is not None and following.text.startswith("@"):
+        return _together(words, number, column, people, who)
     channel_column, channel = words.column, words.channel()
     deed = words.choose(
         (*COMMANDS, *_DEEDS),
@@ -124,6 +131,21 @@ def _person_line(words: Words, number: int, people: tuple[str, ...]) -> AnyLine:
     return _DEEDS[deed](words, number, column, who)
 
 
+def _together(words: Words, number: int, column: int, people: tuple[str, ...], who: str) -> Click:
+    everybody = [who]
+    while (following := words.peek()) is not None and following.text.startswith("@"):
+        other_column = words.column
+        other = words.choose(people, "", f"is nobody here (there is {listed(people)})")
+        if other in everybody:
+            raise LineRefused(other_column, f"{other} has two hands, and presses a button once")
+        everybody.append(other)
+    words.choose(("click",), "click is missing: together, people only click", "is nothing that people do together")
+    click = _click(words, number, column, who.removeprefix("@"))
+    if click.cancel or click.old:
+        raise LineRefused(column, "people who click together neither cancel nor press an old button")
+    return replace(click, others=tuple(one.removeprefix("@") for one in everybody[1:]))
+
+
 def _mention(words: Words, number: int, column: int, who: str) -> Mention:
     text = words.quotation("what is said")
     in_thread = False
@@ -136,6 +158,12 @@ def _mention(words: Words, number: int, column: int, who: str) -> Mention:
 
 
 def _click(words: Words, number: int, column: int, who: str) -> Click:
+    old = not words.quoted_next and (word := words.peek()) is not None and word.text == "old"
+    if old:
+        words.take()
+        label = words.quotation("the button's label")
+        words.finish()
+        return Click(number, column, words.source, who, label, cancel=False, old=True)
     label = words.quotation("the button's label")
     place: Place | None = None
     cancel = False
@@ -149,6 +177,16 @@ def _click(words: Words, number: int, column: int, who: str) -> Click:
         cancel = True
     words.finish()
     return Click(number, column, words.source, who, label, cancel, place)
+
+
+def _remembers(words: Words, number: int, column: int, who: str) -> Remember:
+    label = words.quotation("the button's label")
+    place: Place | None = None
+    if not words.ended:
+        words.choose(("in",), "", "cannot stand here (only `in PLACE` or the end of the line)")
+        place = _place(words)
+    words.finish()
+    return Remember(number, column, words.source, who, label, place)
 
 
 def _place(words: Words) -> Place:
@@ -199,11 +237,12 @@ def _expect(words: Words, number: int, column: int, people: tuple[str, ...]) -> 
         words.refuse('expect no "…" looks everywhere: the line ends after the text')
     openers: tuple[str, ...] = ("in", "for")
     while openers and not words.ended:
-        left = ", ".join({"in": f"`in {'|'.join(PLACES)}`", "for": "`for @who`"}[opener] for opener in openers)
+        left = ", ".join({"in": f"`in {'|'.join(PLACES)}`", "for": "`for @who|anyone`"}[opener] for opener in openers)
         if words.choose(openers, "", f"cannot stand here (only {left} or the end of the line)") == "in":
             place, openers = _place(words), ("for",)
         else:
-            who = words.choose(people, "a person is missing", f"is nobody here (there is {listed(people)})")
+            somebody = (*people, ANYONE)
+            who = words.choose(somebody, "a person is missing", f"is nobody here (there is {listed(somebody)})")
             openers = ()
     words.finish()
     return Expect(number, column, words.source, text, place, absent, who.removeprefix("@") if who else None)
@@ -225,7 +264,7 @@ def _bot(words: Words, verb: str) -> None:
 
 
 def _fault(words: Words, number: int, column: int) -> Fault:
-    kinds = ("slack", "socket", "duplicate")
+    kinds = ("slack", "socket", "duplicate", "metrics")
     kind = words.choose(kinds, f"the fault is missing: {listed(kinds)}", f"is no fault ({listed(kinds)})")
     name: FaultName
     if kind == "slack":
@@ -236,6 +275,9 @@ def _fault(words: Words, number: int, column: int) -> Fault:
     elif kind == "socket":
         words.choose(("drop",), "drop is missing after socket", "cannot stand after socket (only drop)")
         name = "socket drop"
+    elif kind == "metrics":
+        words.choose(("down",), "down is missing after metrics", "cannot stand after metrics (only down)")
+        name = "metrics down"
     else:
         words.choose(("deliveries",), "deliveries is missing after duplicate", "cannot stand here (only deliveries)")
         name = "duplicate deliveries"
@@ -257,6 +299,7 @@ _DEEDS: dict[str, Callable[[Words, int, int, str], AnyLine]] = {
     "mention": _mention,
     "dm": _direct,
     "click": _click,
+    "remembers": _remembers,
     "submit": _submit,
     "opens": _opens,
 }

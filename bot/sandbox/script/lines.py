@@ -20,7 +20,8 @@ STATES = tuple(phase.value for phase in Phase)
 Place = Literal["channel", "thread", "dm", "ephemeral", "home", "modal"]
 PLACES: tuple[Place, ...] = ("channel", "thread", "dm", "ephemeral", "home", "modal")
 
-FaultName = Literal["429", "down", "socket drop", "duplicate deliveries"]
+FaultName = Literal["429", "down", "socket drop", "duplicate deliveries", "metrics down"]
+ANYONE = "anyone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,23 @@ class Direct(PersonLine):
 
 @dataclass(frozen=True, slots=True)
 class Click(PersonLine):
-    """`@who click "Label" [in place] [cancel]`: the newest button of that label; `cancel` declines its dialog."""
+    """`@who click "Label" [in place] [cancel]`: the newest button of that label; `cancel` declines its dialog.
+
+    An `old` one is pressed as it was when they remembered it; `others` press the same button at the same time.
+    """
 
     label: str
     cancel: bool
+    place: Place | None = None
+    old: bool = False
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remember(PersonLine):
+    """`@who remembers "Label" [in place]`: the newest button of that label as it is now, for `click old`."""
+
+    label: str
     place: Place | None = None
 
 
@@ -96,7 +110,7 @@ class Wait(Line):
 class Expect(Line):
     """`expect "text" [in place] [for @who]` or, when `absent`, `expect no "text"`.
 
-    Without `who` it is what the last person sees.
+    Without `who` it is what the last person sees; for `anyone`, what somebody of the script does.
     """
 
     text: str
@@ -130,8 +144,22 @@ class Sleep(Line):
     seconds: float
 
 
-PersonDeed = Command | Mention | Direct | Click | Submit | OpenHome
-AnyLine = Command | Mention | Direct | Click | Submit | OpenHome | Wait | Expect | KillBot | StartBot | Fault | Sleep
+PersonDeed = Command | Mention | Direct | Click | Remember | Submit | OpenHome
+AnyLine = (
+    Command
+    | Mention
+    | Direct
+    | Click
+    | Remember
+    | Submit
+    | OpenHome
+    | Wait
+    | Expect
+    | KillBot
+    | StartBot
+    | Fault
+    | Sleep
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from bot.domain.errors import DeploymentArchitectError
 from bot.sandbox.model import SandboxError
 from bot.sandbox.script.deeds import PATIENCE, Deed, Missed, People, appears
 from bot.sandbox.script.lines import (
+    ANYONE,
     AnyLine,
     Click,
     Expect,
@@ -65,8 +66,7 @@ async def play(
         return time.monotonic() - began
 
     transcript = Transcript(out, as_json=as_json, elapsed=elapsed)
-    people_in = (line.who for line in script.lines if isinstance(line, PersonLine | Expect))
-    known = list(dict.fromkeys(who for who in people_in if who is not None))
+    known = list(dict.fromkeys(who for line in script.lines for who in _people_of(line)))
     witness = Witness(hands, workspace, known, transcript.heard)
     witness.look(quietly=True)
     people = People(hands, workspace, feed, witness, transcript)
@@ -78,6 +78,19 @@ async def play(
         listener.cancel()
         with suppress(asyncio.CancelledError):
             await listener
+
+
+def _people_of(line: AnyLine) -> tuple[str, ...]:
+    """Everybody whom a line names."""
+    match line:
+        case Click():
+            return (line.who, *line.others)
+        case PersonLine():
+            return (line.who,)
+        case Expect(who=str(who)) if who != ANYONE:
+            return (who,)
+        case _:
+            return ()
 
 
 async def _listen(workspace: Workspace, witness: Witness) -> None:
@@ -202,19 +215,22 @@ class _Player:
 
     def _texts(self, line: Expect) -> Iterator[str]:
         """What the last person can read since their line, in the place that the line names."""
-        for seen in self.people.witness.since(self._reader(line), self._done().look):
-            if line.place in (None, seen.where):
-                yield seen.text
+        for who in self._readers(line):
+            for seen in self.people.witness.since(who, self._done().look):
+                if line.place in (None, seen.where):
+                    yield seen.text
 
     def _in_sight(self, line: Expect) -> list[str]:
         texts = list(self._texts(line))
-        who = self._reader(line)
+        who = " and @".join(self._readers(line))
         if not texts:
             return [f"@{who} has seen nothing new there since the last person's line"]
         return [f"@{who} saw: {' '.join(text.split())}" for text in texts[-_SHOWN:]]
 
-    def _reader(self, line: Expect) -> str:
-        return line.who or self._done().line.who
+    def _readers(self, line: Expect) -> list[str]:
+        if line.who == ANYONE:
+            return self.people.witness.people
+        return [line.who or self._done().line.who]
 
     def _done(self) -> Deed:
         assert self.last is not None, "the grammar refuses a wait or expect before the first person's line"

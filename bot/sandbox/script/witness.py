@@ -58,6 +58,11 @@ class Witness:
         self._known: dict[str, dict[Key, _Known]] = {who: {} for who in people}
         self._told: dict[tuple[str | None, Key], str] = {}
 
+    @property
+    def people(self) -> list[str]:
+        """Whose eyes these are."""
+        return list(self._known)
+
     def look(self, *, quietly: bool = False) -> int:
         """Look through everybody's eyes; returns the number of this look. `quietly` tells nothing (what was before)."""
         self._looks += 1

@@ -50,7 +50,7 @@ def refused(error: RequestRefused) -> Message:
     what = sentence(escape(error.message, 800)) or "This cannot be done."
     title = "Not done"
     if isinstance(error, NotAuthorized | ChecksSayNo):
-        title = "Not allowed" if isinstance(error, NotAuthorized) else "A check says no"
+        title = "Not allowed" if isinstance(error, NotAuthorized) else "A check stands in the way"
     lines = [f"✗ *{title}*: {what}"]
     spoken = [what]
     if isinstance(error, BadCommand) and error.suggestions and "Did you mean" not in (error.hint or ""):

@@ -122,6 +122,7 @@ class Api:
     async def recent(self, request: web.Request) -> web.Response:
         """What the proxy counted for one release, second by second."""
         place = self._find(request)
+        await self._faults.reading()
         since = requests.instant(request.query.get("since"), default=0.0)
         until = requests.instant(request.query.get("until"), default=time.time())
         release = (request.query.get("digest", ""), request.query.get("version", ""))

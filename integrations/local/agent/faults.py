@@ -12,17 +12,21 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """What mutations suffer. ``allowed`` is set by ``--allow-faults`` or ``LOCAL_AGENT_FAULTS=1``."""
+    """What mutations and readers suffer. ``allowed`` is set by ``--allow-faults`` or ``LOCAL_AGENT_FAULTS=1``."""
 
     def __init__(self, *, allowed: bool) -> None:
         self._allowed = allowed
         self._now: wire.Faults = {}
 
     def set(self, faults: wire.Faults) -> None:
-        """Replace what mutations suffer; raises `Refused` unless allowed."""
+        """Replace what they suffer; raises `Refused` unless allowed."""
         if not self._allowed:
             raise Refused("unknown", "This agent was started without --allow-faults.")
         self._now = faults
+
+    async def reading(self) -> None:
+        """Wait as long as was asked for, or until whoever asked has given up."""
+        await asyncio.sleep(self._now.get("read", 0.0))
 
     async def before(self) -> bool:
         """Wait as long as was asked for; whether this mutation is to fail unapplied."""

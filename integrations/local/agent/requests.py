@@ -65,7 +65,9 @@ def _settings(settings: dict[str, Any]) -> None:
 def faults(value: object) -> wire.Faults:
     """Faults as typed by `wire`; raises `Refused`."""
     body = _object(value, "the request")
-    _check(set(body) <= {"before", "after", "fail", "drop"}, "only before, after, fail and drop are known")
+    _check(
+        set(body) <= {"before", "after", "fail", "drop", "read"}, "only before, after, fail, drop and read are known"
+    )
     _check(all(_number(number) for number in body.values()), "faults are numbers")
     return cast("wire.Faults", body)
 

@@ -193,6 +193,6 @@ async def test_there_is_nothing_to_say_to_one_without_steps(w: Canaries) -> None
     w.site.settles = 20
     one = await w.deploy(strategy="rolling")
     await w.when(one, lambda row: row.handle is not None)
-    with pytest.raises(InvalidTransition, match="no step to speak of"):
+    with pytest.raises(InvalidTransition, match="#1 is deploying; it is at no step"):
         await w.say("promote", one)
     assert (await w.ended(one)).phase is Phase.SUCCEEDED

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.sandbox.script.grammar import parse
 from bot.sandbox.script.lines import (
+    ANYONE,
     PLACES,
     STATES,
     AnyLine,
@@ -22,6 +23,7 @@ from bot.sandbox.script.lines import (
     KillBot,
     Mention,
     OpenHome,
+    Remember,
     Script,
     Sleep,
     StartBot,
@@ -98,6 +100,23 @@ class TestEveryLineForm:
         assert isinstance(found, Click)
         assert found.cancel
 
+    def test_click_of_an_old_button(self) -> None:
+        remembered = one('@ada remembers "Hold" in thread')
+        assert remembered == Remember(2, 1, '@ada remembers "Hold" in thread', "ada", "Hold", "thread")
+        found = one('@ada click old "Hold"')
+        assert isinstance(found, Click)
+        assert (found.label, found.old, found.place) == ("Hold", True, None)
+
+    def test_people_click_together(self) -> None:
+        found = one('@ada @linus click "Hold" in channel')
+        assert isinstance(found, Click)
+        assert (found.who, found.others, found.place) == ("ada", ("linus",), "channel")
+
+    def test_expect_for_anyone(self) -> None:
+        found = one('expect "too late" in ephemeral for anyone')
+        assert isinstance(found, Expect)
+        assert found.who == ANYONE
+
     def test_submit_keeps_texts_and_the_spelling_of_numbers(self) -> None:
         found = one('@ada submit {"Service": "checkout", "weight": 10, "ratio": 0.50, "note": "a # b"}')
         assert isinstance(found, Submit)
@@ -172,6 +191,7 @@ class TestEveryLineForm:
             ("fault slack 429 for 5s", "429", 5.0),
             ("fault slack down for 10s", "down", 10.0),
             ("fault socket drop", "socket drop", None),
+            ("fault metrics down for 9s", "metrics down", 9.0),
             ("fault duplicate deliveries for 10s", "duplicate deliveries", 10.0),
         ],
     )
@@ -221,7 +241,7 @@ class TestSpaceCommentsAndQuotes:
         assert command("@ada #general /deploy")[1] == "general"
         assert command("@ada /deploy #general")[3] == ""
         assert refusal("@ada # general /deploy") == (
-            "6: what @ada does is missing: /deploy, mention, dm, click, submit or opens"
+            "6: what @ada does is missing: /deploy, mention, dm, click, remembers, submit or opens"
         )
 
     @pytest.mark.parametrize("text", ["“Go”", "„Go“", "«Go»", '“Go"', '"Go”', "＂Go＂"])
@@ -287,14 +307,14 @@ class TestRefusals:
             (
                 "@ada  /delpoy x",
                 (
-                    "7: '/delpoy' is nothing that a person does here (/deploy, mention, dm, click, submit or opens)"
+                    "7: '/delpoy' is nothing that a person does here (/deploy, mention, dm, click, remembers, submit or opens)"
                     "; did you mean /deploy?"
                 ),
             ),
             (
                 '@ada clik "x"',
                 (
-                    "6: 'clik' is nothing that a person does here (/deploy, mention, dm, click, submit or opens)"
+                    "6: 'clik' is nothing that a person does here (/deploy, mention, dm, click, remembers, submit or opens)"
                     "; did you mean click?"
                 ),
             ),
@@ -343,9 +363,9 @@ class TestRefusals:
             ),
             (
                 'expect "x" in dm fro @ada',
-                "18: 'fro' cannot stand here (only `for @who` or the end of the line); did you mean for?",
+                "18: 'fro' cannot stand here (only `for @who|anyone` or the end of the line); did you mean for?",
             ),
-            ('expect "x" for @bob', "16: '@bob' is nobody here (there is @ada, @grace or @linus)"),
+            ('expect "x" for @bob', "16: '@bob' is nobody here (there is @ada, @grace, @linus or anyone)"),
             ('expect "x" for', "15: a person is missing"),
             ('expect "x" in', "14: the place is missing: channel, thread, dm, ephemeral, home or modal"),
             ("expect", '7: the expected text is missing, as in expect "…"'),
@@ -356,7 +376,19 @@ class TestRefusals:
             ('expect no "x" in home', '15: expect no "…" looks everywhere: the line ends after the text'),
             ("kill bto", "6: 'bto' cannot stand after kill (only bot); did you mean bot?"),
             ("start", "6: bot is missing after start"),
-            ("fault slak down for 1s", "7: 'slak' is no fault (slack, socket or duplicate); did you mean slack?"),
+            (
+                "fault slak down for 1s",
+                "7: 'slak' is no fault (slack, socket, duplicate or metrics); did you mean slack?",
+            ),
+            ("fault metrics 429 for 1s", "15: '429' cannot stand after metrics (only down)"),
+            ('@ada @ada click "Abort"', "6: @ada has two hands, and presses a button once"),
+            ("@ada @linus opens home", "13: 'opens' is nothing that people do together"),
+            ('@ada @linus click "Abort" cancel', "1: people who click together neither cancel nor press an old button"),
+            ('@ada click old "Abort" cancel', "24: the line should end before 'cancel'"),
+            (
+                '@ada remembers "Abort" cancel',
+                "24: 'cancel' cannot stand here (only `in PLACE` or the end of the line)",
+            ),
             ("fault slack 492 for 1s", "13: '492' cannot stand here (only 429 or down); did you mean 429?"),
             ("fault slack down 5s", "18: '5s' cannot stand here (only for and a duration)"),
             ("fault socket drop for 5s", "19: the line should end before 'for'"),

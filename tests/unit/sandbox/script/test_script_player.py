@@ -464,6 +464,75 @@ async def test_a_bot_that_does_not_start(world: World) -> None:
     assert "the bot did not start: the port is taken" in await world.misses("start bot")
 
 
+async def test_an_old_button_is_pressed_as_it_was(world: World) -> None:
+    printed = await world.passes(
+        """
+        @ada     /deploy checkout v1.4 staging
+        wait     deploying
+        @grace   remembers "Abort" in channel
+        @grace   click old "Abort"
+        wait     aborted
+        """
+    )
+    assert '@grace  click old "Abort"' in printed
+    _, _, actor, _ = world.record.events[-1]
+    assert actor == "U0GRACE"
+
+
+async def test_an_old_button_is_still_there_when_its_message_has_none_any_more(world: World) -> None:
+    await world.passes(
+        """
+        @ada     dm "hello"
+        expect   "Asked" in channel
+        @grace   remembers "Yes" in channel
+        @ada     click "Yes" in channel
+        expect   "Answered" in channel
+        @grace   click old "Yes"
+        expect   "Answered" in channel
+        """
+    )
+
+
+async def test_nobody_presses_an_old_button_that_they_do_not_remember(world: World) -> None:
+    printed = await world.misses(
+        '@ada /deploy checkout v1.4 staging\n@ada remembers "Abort"\n@grace click old "Abort"\nwait aborted'
+    )
+    assert "@grace remembers no such button" in printed
+    assert '@grace remembers "Abort" comes first' in printed
+    assert not any(phase == "aborted" for _, phase, *_ in world.record.events)
+
+
+async def test_people_press_the_same_button_at_once_and_anyone_may_be_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.passes(
+        """
+        @ada     /deploy checkout v1.2 staging
+        wait     succeeded
+        @ada @linus click "Roll back to v1.1"
+        expect   "you may not" in ephemeral for anyone
+        wait     rolled_back
+        """
+    )
+    monkeypatch.setattr(player, "PATIENCE", 0.2)
+    printed = await world.misses(
+        '@ada /deploy checkout v1.4 staging\n@ada @grace click "Abort"\nexpect "not that" in channel for anyone'
+    )
+    assert sum(phase == "aborted" for _, phase, *_ in world.record.events) == 2
+    assert "@ada and @grace" in printed
+
+
+async def test_trouble_that_others_make_begins_and_ends(world: World) -> None:
+    printed = await world.misses("fault metrics down for 5s")
+    assert "there is no fault 'metrics down'" in printed
+    switched: list[bool] = []
+    world.server.faults.elsewhere["metrics down"] = switched.append
+    await world.passes("fault metrics down for 200ms\nsleep 1s\nfault metrics down for 60s")
+    assert switched == [True, False, True]
+    world.server.faults.clear()
+    assert switched == [True, False, True, False]
+
+
 async def test_faults_reach_the_workspace(world: World) -> None:
     await world.passes(
         "fault slack 429 for 20s\nfault slack down for 1m\nfault duplicate deliveries for 9s\nfault socket drop"

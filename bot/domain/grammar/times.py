@@ -40,6 +40,8 @@ _ABBREVIATIONS = frozenset(
     {"aedt", "aest", "bst", "cdt", "cest", "cet", "cst", "edt", "eest", "eet", "est", "ist", "jst", "mdt", "msk"}
     | {"mst", "pdt", "pst", "west", "wet"}
 )
+_PLACE = re.compile(r"[A-Z][a-z]+(?:_[A-Za-z]+)*(?:/[A-Z][A-Za-z_-]*)+", re.ASCII)
+"""Written like a zone, as no tag is, and hardly a branch: `Mars/Phobos` after a time is a zone that there is not."""
 _LONGEST = 8
 """Words that the longest time has, with some to spare."""
 
@@ -209,8 +211,10 @@ def _part(word: str, following: str, typed: str, seen: set[str], vocabulary: Voc
         return {"half"}
     if _OFFSET.fullmatch(word):
         return {"offset"}
-    is_zone = find_zone(typed) or (not vocabulary.readings(typed) and (word in _ABBREVIATIONS or zones_like(typed)))
-    return {"zone"} if is_zone else set()
+    if find_zone(typed):
+        return {"zone"}
+    meant = word in _ABBREVIATIONS or zones_like(typed) or _PLACE.fullmatch(typed)
+    return {"zone"} if meant and not vocabulary.readings(typed) else set()
 
 
 def _refuse_names(lead: str, words: Sequence[str], certain: int, vocabulary: Vocabulary) -> None:

@@ -139,6 +139,9 @@ REFUSED = [
     ("checkout v1.2 staging at tomorrow", "says no time of day", "tomorrow", "tomorrow 9:00"),
     ("checkout v1.2 staging at 18:00 Paris", "no time zone “Paris”", "18:00 Paris", "18:00 Europe/Paris"),
     ("checkout v1.2 staging at 18:00 europe/paris", "no time zone", None, "18:00 Europe/Paris"),
+    ("checkout v1.2 staging at 18:00 Mars/Phobos", "no time zone “Mars/Phobos”", "18:00 Mars/Phobos", None),
+    ("checkout v1.2 staging at 18:00 Europe/Nowhere", "no time zone “Europe/Nowhere”", None, None),
+    ("checkout v1.2 at 18:00 America/New_Yurk staging", "no time zone", None, "18:00 America/New_York"),
     ("checkout v1.2 staging at 18:00 CET", "no time zone “CET”", "18:00 CET", None),
     ("checkout v1.2 staging at now", "as soon as it can", "now", None),
     ('checkout v1.2 staging at "soon enough"', "“soon enough” is no time", "soon enough", "18:00"),
@@ -175,6 +178,13 @@ def test_what_is_no_time_is_refused_at_once(
     assert token is None or error.token == token
     assert (error.suggestions[0] if error.suggestions else None) == suggestion
     assert error.hint
+
+
+@pytest.mark.parametrize("branch", ["feature/x", "JIRA-12/fix", "release/2026", "a/B"])
+def test_a_branch_after_a_time_is_a_version(branch: str, vocabulary: Vocabulary) -> None:
+    intent = parse(f"checkout staging at 18:00 {branch}", vocabulary=vocabulary)
+    assert isinstance(intent, DeployIntent)
+    assert (intent.version, intent.at) == (branch, "18:00")
 
 
 def test_an_unknown_place_is_no_time(vocabulary: Vocabulary) -> None:

@@ -1,0 +1,175 @@
+"""The rights in deploy/kubernetes/rbac are exactly what the code uses: a strict server gives them, and counts."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from kube.deployments import DeploymentController
+from kube.manifests import deployment
+from kube.server import KubeServer
+
+from bot.domain.catalog import HealthCheck
+from bot.domain.errors import ProviderRejected
+from bot.domain.ids import EnvironmentName, OperationId, ServiceName
+from bot.domain.release import Artifact, Release
+from bot.domain.rollout import Outcome, OutcomeKind
+from integrations._shared.kube.api import Kube
+from integrations.kubernetes.options import KubernetesOptions
+from integrations.kubernetes.target import KubernetesTarget
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+RBAC = Path(__file__).parents[3] / "deploy" / "kubernetes" / "rbac"
+BOT = "system:serviceaccount:deployment-architect:deployment-architect"
+CHECKOUT = ServiceName("checkout")
+NOT_SAID = {"selfsubjectaccessreviews"}  # everybody with a token may ask what they may do
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    return [one for one in yaml.safe_load_all((RBAC / name).read_text()) if one]
+
+
+def granted(documents: Sequence[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """(verb, group, resource with its subresource)"""
+    return {
+        (verb, group, resource)
+        for one in documents
+        for rule in one.get("rules") or []
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def used(server: KubeServer, user: str = BOT) -> set[tuple[str, str, str]]:
+    found = set()
+    for call in server.log:
+        if call.user == user and call.resource not in NOT_SAID:
+            group = call.path.split("/")[2] if call.path.startswith("/apis/") else ""
+            found.add((call.verb, group, f"{call.resource}/{call.subresource}" if call.subresource else call.resource))
+    return found
+
+
+@dataclass
+class Cluster:
+    server: KubeServer
+    controller: DeploymentController
+    kube: Kube
+
+    def target(self, **options: Any) -> KubernetesTarget:
+        given = {"cluster": "main", "namespace": "shop", "workload": "checkout", "container": "web", **options}
+        return KubernetesTarget(
+            options=KubernetesOptions.model_validate(given),
+            service=CHECKOUT,
+            environment=EnvironmentName("production"),
+            kube=self.kube,
+        )
+
+
+@asynccontextmanager
+async def cluster(roles: Sequence[dict[str, Any]]) -> AsyncIterator[Cluster]:
+    """A cluster in which the bot has the rights of ``roles`` and no other, with checkout running in shop."""
+    async with KubeServer.running() as server:
+        server.issue("bot", BOT)
+        server.add("deployments", "shop", deployment("checkout", {"web": "r/checkout:v1"}, progressDeadlineSeconds=30))
+        server.load("shop", *roles)
+        kube = Kube(server.access(token="bot"))
+        async with DeploymentController(server, pace=0.005, second=0.02) as controller:
+            try:
+                yield Cluster(server, controller, kube)
+            finally:
+                await kube.close()
+
+
+def release(version: str) -> Release:
+    """A version whose word says how its pods fare."""
+    digest = f"sha256:{sha256(version.encode()).hexdigest()}"
+    word = version.partition("-")[2] or "well"
+    location = f"r/checkout-{word}@{digest}"
+    return Release(service=CHECKOUT, version=version, artifact=Artifact(digest=digest, location=location))
+
+
+async def outcome(target: KubernetesTarget, handle: Any) -> Outcome:
+    *_, last = [each async for each in target.observe(handle=handle)]
+    assert isinstance(last, Outcome)
+    return last
+
+
+async def a_whole_life(target: KubernetesTarget) -> None:
+    """A release that does well, two that do not, and the way back: all that the engine asks of a target."""
+    assert [finding.what for finding in await target.examine() if not finding.ok] == []
+    good = release("v2")
+    await target.plan(release=good)
+    handle = await target.apply(release=good, operation=OperationId("op-1"))
+    assert (await outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
+    assert (await target.health(release=good, check=HealthCheck())).ok
+    before = await target.current()
+    for version, operation in (("v3-unready", "op-2"), ("v4-crash", "op-3")):
+        handle = await target.apply(release=release(version), operation=OperationId(operation))
+        assert (await outcome(target, handle)).kind is OutcomeKind.FAILED
+    assert await target.find(operation=OperationId("op-3")) is not None
+    handle = await target.restore(to=before, operation=OperationId("op-4"))
+    assert (await outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
+
+
+async def test_a_rollout_uses_every_right_of_rolling_and_no_other() -> None:
+    roles = documents("rolling.yaml")
+    async with cluster(roles) as found:
+        await a_whole_life(found.target(on_trouble="fail"))
+        refused = [f"{call.verb} {call.path}" for call in found.server.log if call.code in (401, 403)]
+        assert refused == []
+        assert used(found.server) == granted(roles)
+
+
+async def test_rolling_reaches_no_other_deployment_and_no_other_namespace() -> None:
+    async with cluster(documents("rolling.yaml")) as found:
+        for namespace, name in (("shop", "payments"), ("vault", "checkout")):
+            found.server.add("deployments", namespace, deployment(name, {"web": "r/x:v1"}))
+            with pytest.raises(ProviderRejected):
+                await found.target(namespace=namespace, workload=name).current()
+        for path in (
+            "/api/v1/namespaces/shop/secrets",
+            "/apis/apps/v1/namespaces/shop/deployments",
+            "/api/v1/namespaces/kube-system/pods",
+            "/api/v1/pods",
+        ):
+            with pytest.raises(ProviderRejected, match="does not allow us"):
+                await found.kube.list(path)
+
+
+def without(roles: Sequence[dict[str, Any]], lost: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """The same roles but for one right."""
+    verb, group, resource = lost
+    kept = []
+    for one in roles:
+        rules = []
+        for rule in one.get("rules") or []:
+            for each in rule["resources"]:
+                verbs = [own for own in rule["verbs"] if (own, rule["apiGroups"][0], each) != (verb, group, resource)]
+                rules += [{**rule, "resources": [each], "verbs": verbs}] if verbs else []
+        kept.append({**one, "rules": rules} if "rules" in one else one)
+    return kept
+
+
+@pytest.mark.parametrize("lost", sorted(granted(documents("rolling.yaml"))), ids=" ".join)
+async def test_a_right_that_is_missing_is_named_with_the_rule_that_grants_it(lost: tuple[str, str, str]) -> None:
+    verb, group, resource = lost
+    roles = without(documents("rolling.yaml"), lost)
+    async with cluster(roles) as found:
+        wrong = [finding for finding in await found.target().examine() if not finding.ok]
+        assert len(wrong) == 1, wrong
+        assert f"may not {verb} {resource}" in wrong[0].what
+        assert "in namespace shop" in wrong[0].what
+        [rule] = yaml.safe_load(wrong[0].fix.partition("\n")[2])
+        assert (rule["verbs"], rule["apiGroups"], rule["resources"]) == ([verb], [group], [resource])
+        # What it says to write is what it takes.
+        role = found.server.get("roles", "shop", "deployment-architect")
+        found.server.change("roles", "shop", "deployment-architect", {"rules": [*(role["rules"] or []), rule]})
+        assert all(finding.ok for finding in await found.target().examine())

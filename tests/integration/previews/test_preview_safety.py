@@ -1,0 +1,253 @@
+"""Crashes, lost answers, races and look-alikes: a preview is finished in the end, and nothing else is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from integration.previews.preview_world import CHECKOUT, LATER, everything, inside, release, world
+from kube.resources import BY_PLURAL, RESOURCES
+
+from bot.domain.errors import ProviderError, ProviderRejected, RequestRefused, SomebodyWasFaster
+from integrations._shared.kube.api import Kube
+
+if TYPE_CHECKING:
+    from integration.previews.preview_world import World
+
+pytestmark = pytest.mark.timeout(60)
+OWNER, UID = "deployment-architect.io/owner", "deployment-architect.io/uid"
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+class Mortal(Kube):
+    """A client whose process dies at its ``last`` write: before it is sent, or before its answer is seen."""
+
+    def __init__(self, here: World, last: int, *, sent: bool) -> None:
+        super().__init__(here.server.access())
+        self.left, self.sent = last, sent
+
+    async def _write(self, write: Any) -> Any:
+        self.left -= 1
+        if self.left == 0 and not self.sent:
+            write.close()
+            raise Crash
+        answer = await write
+        if self.left == 0:
+            raise Crash
+        return answer
+
+    async def create(self, *args: Any, **more: Any) -> Any:
+        return await self._write(super().create(*args, **more))
+
+    async def patch(self, *args: Any, **more: Any) -> Any:
+        return await self._write(super().patch(*args, **more))
+
+    async def delete(self, *args: Any, **more: Any) -> Any:
+        return await self._write(super().delete(*args, **more))
+
+
+@pytest.mark.parametrize("sent", [False, True])
+async def test_whoever_opens_it_again_finishes_what_a_crash_left(sent: bool) -> None:
+    async with world(housekeeping=False) as here:
+        await here.open(1)
+        whole = inside(here.server, "shop-pr-1")
+        writes = sum(call.writes for call in here.server.log)
+        assert writes >= 10
+        for last in range(1, writes + 1):
+            mortal = Mortal(here, last, sent=sent)
+            with pytest.raises(Crash):
+                await here.open(2, previews=here.previews(kube=mortal))
+            await mortal.close()
+            found = await here.open(2)
+            assert _renumbered(inside(here.server, "shop-pr-2"), 2) == _renumbered(whole, 1), f"after write {last}"
+            assert here.untouched(1, 2)
+            here.server.delete("namespaces", None, "shop-pr-2")
+            _gone(here, "shop-pr-2")
+            assert found.services[CHECKOUT].version == "v1.2"
+
+
+def _renumbered(found: Any, number: int) -> str:
+    """What is in a preview, with a name for its number."""
+    return str(found).replace(f"pr-{number}", "pr-N").replace(f"/preview': '{number}'", "/preview': 'N'")
+
+
+def _gone(here: World, name: str) -> None:
+    """Take a namespace away at once, as the cluster does in the end."""
+    store = here.server.store
+    for resource in RESOURCES:
+        for one in list(store.all(resource, name)) if resource.namespaced else []:
+            store.remove(resource, (name, one["metadata"]["name"]))
+    if store.get(BY_PLURAL["namespaces"], None, name) is not None:
+        store.remove(BY_PLURAL["namespaces"], ("", name))
+
+
+@pytest.mark.parametrize("sent", [False, True])
+async def test_whoever_closes_it_again_finishes_what_a_crash_left(sent: bool) -> None:
+    async with world() as here:
+        for last in (1, 2):
+            preview = await here.open()
+            mortal = Mortal(here, last, sent=sent)
+            with pytest.raises(Crash):
+                await here.previews(kube=mortal).close(number=7, identity=preview.identity, over_at=LATER)
+            await mortal.close()
+            [found] = await here.previews().all() or [None]
+            if found is not None:
+                assert found.is_over(LATER)
+                await here.previews().close(number=7, identity=preview.identity, over_at=LATER)
+            await here.server.until(lambda: "shop-pr-7" not in here.numbers())
+            assert here.untouched()
+
+
+@pytest.mark.parametrize("path", ["namespaces", "configmaps", "deployments", "ingresses"])
+@pytest.mark.parametrize("verb", ["create", "patch"])
+async def test_an_answer_that_is_lost_is_found_again(verb: str, path: str) -> None:
+    async with world() as here:
+        if verb == "patch" and path == "deployments":
+            await here.open(version="v1.1", operation="zero")
+        here.server.faults.lose_answer(verb=verb, path=path)
+        [trouble] = await asyncio.gather(here.open(), return_exceptions=True)
+        assert not isinstance(trouble, BaseException) or (isinstance(trouble, ProviderError) and trouble.retryable)
+        preview = await here.open()
+        assert preview.services[CHECKOUT].version == "v1.2"
+        assert here.untouched(7)
+
+
+async def test_a_namespace_of_somebody_else_is_left_alone() -> None:
+    async with world() as here:
+        before = everything(here.server)
+        subject = here.previews()
+        for ask in (
+            here.open(99),
+            subject.find(number=99),
+            subject.extend(number=99, identity="x", until=LATER),
+            subject.close(number=99, identity=here.server.get("namespaces", None, "shop-pr-99")["metadata"]["uid"]),
+        ):
+            with pytest.raises(ProviderRejected, match=r"is not one of .*, so it is left alone"):
+                await ask
+        assert await subject.all() == ()
+        assert everything(here.server) == before
+        assert not [call for call in here.server.log if call.writes]
+
+
+@pytest.mark.parametrize(
+    "why", ["copied", "copied half made", "other owner", "other template", "other number", "no label"]
+)
+async def test_what_only_looks_like_a_preview_is_none(why: str) -> None:
+    async with world(housekeeping=False) as here:
+        await here.open(1)
+        real = here.server.get("namespaces", None, "shop-pr-1")["metadata"]
+        labels, noted = dict(real["labels"]), dict(real["annotations"])
+        labels["deployment-architect.io/preview"] = "5"
+        noted.pop(UID, None)
+        match why:
+            case "copied":
+                noted[UID] = real["uid"]
+            case "other owner":
+                labels[OWNER] = noted[OWNER] = "another-bot"
+            case "other template":
+                labels["deployment-architect.io/template"] = "elsewhere"
+            case "other number":
+                labels["deployment-architect.io/preview"] = "6"
+            case "no label":
+                del labels[OWNER]
+        made = {"metadata": {"name": "shop-pr-5", "labels": labels, "annotations": noted}}
+        uid = here.server.add("namespaces", None, made)["metadata"]["uid"]
+        here.server.add("configmaps", "shop-pr-5", {"metadata": {"name": "precious"}, "data": {}})
+        before = everything(here.server)
+        subject = here.previews(most=1)
+        for ask in (here.open(5), subject.close(number=5, identity=uid), subject.find(number=5)):
+            with pytest.raises(ProviderRejected, match="left alone"):
+                await ask
+        assert [each.number for each in await subject.all()] == [1]
+        assert everything(here.server) == before
+
+
+async def test_somebody_s_own_objects_in_a_preview_stay() -> None:
+    async with world() as here:
+        await here.open()
+        here.server.delete("configmaps", "shop-pr-7", "settings")
+        here.server.add("configmaps", "shop-pr-7", {"metadata": {"name": "settings"}, "data": {"mine": "1"}})
+        preview = await here.open(version="v1.3", operation="two")
+        assert here.server.get("configmaps", "shop-pr-7", "settings")["data"] == {"mine": "1"}
+        assert "The ConfigMap settings was there already; it is left as it is." in preview.notes
+
+
+async def test_many_at_once_are_never_too_many() -> None:
+    async with world() as here:
+        # As many processes as previews: nothing but the cluster is between them.
+        asked = [here.open(number, previews=here.previews(most=3)) for number in range(1, 9)]
+        said = await asyncio.gather(*asked, return_exceptions=True)
+        let_in = [each for each in said if not isinstance(each, BaseException)]
+        assert len(let_in) <= 3
+        assert all(isinstance(each, RequestRefused) for each in said if isinstance(each, BaseException))
+        await here.server.until(lambda: len(here.numbers()) == len(let_in) + 1)
+        await here.open(20, previews=here.previews(most=len(let_in) + 1))
+
+
+async def test_the_same_one_at_once_is_one() -> None:
+    async with world() as here:
+        said = await asyncio.gather(*(here.open(previews=here.previews()) for _ in range(4)))
+        assert len({each.identity for each in said}) == 1
+        assert here.numbers() == ["shop-pr-7", "shop-pr-99"]
+
+
+async def test_extending_and_closing_at_once_ends_one_way() -> None:
+    for _ in range(5):
+        async with world() as here:
+            preview = await here.open()
+            extend = here.previews().extend(number=7, identity=preview.identity, until=LATER.replace(year=2027))
+            close = here.previews().close(number=7, identity=preview.identity, over_at=LATER)
+            kept, closed = await asyncio.gather(extend, close, return_exceptions=True)
+            assert isinstance(kept, SomebodyWasFaster) != isinstance(closed, SomebodyWasFaster), (kept, closed)
+            if isinstance(kept, BaseException):
+                await here.server.until(lambda server=here: "shop-pr-7" not in server.numbers())
+            else:
+                assert here.server.get("namespaces", None, "shop-pr-7")["status"]["phase"] == "Active"
+
+
+async def test_another_preview_of_the_same_number_is_not_closed_for_the_first() -> None:
+    async with world() as here:
+        first = await here.open()
+        await here.previews().close(number=7, identity=first.identity)
+        await here.server.until(lambda: "shop-pr-7" not in here.numbers())
+        second = await here.open()
+        assert second.identity != first.identity
+        assert await here.previews().close(number=7, identity=first.identity), "the first is gone"
+        with pytest.raises(SomebodyWasFaster, match="another one"):
+            await here.previews().close(number=7, identity=first.identity, over_at=LATER)
+        with pytest.raises(SomebodyWasFaster, match="closed meanwhile"):
+            await here.previews().extend(number=7, identity=first.identity, until=LATER)
+        assert "shop-pr-7" in here.numbers()
+
+
+async def test_one_that_is_closed_while_it_is_made_is_not_made_on() -> None:
+    async with world(housekeeping=False) as here:
+        subject = here.previews()
+
+        class Meddled(Kube):
+            async def create(self, path: str, *args: Any, **more: Any) -> Any:
+                if path.endswith("/networkpolicies"):
+                    here.server.delete("namespaces", None, "shop-pr-7")
+                return await super().create(path, *args, **more)
+
+        kube = Meddled(here.server.access())
+        with pytest.raises(SomebodyWasFaster, match="being closed"):
+            await here.open(previews=here.previews(kube=kube))
+        await kube.close()
+        assert not here.server.all("deployments", "shop-pr-7")
+        assert subject
+
+
+async def test_a_missing_right_is_named() -> None:
+    async with world() as here:
+        here.server.allow("weak", [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]}])
+        kube = Kube(here.server.access(token="weak"))
+        with pytest.raises(ProviderRejected, match="resourcequotas"):
+            await here.open(previews=here.previews(kube=kube))
+        await kube.close()
+        assert here.untouched()
+        assert release().version == "v1.2"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, Self
 
 from .apply import Manager
 from .failures import ApiFailure
+from .patches import merge_patch
 from .resources import BY_PLURAL
 
 if TYPE_CHECKING:
@@ -43,6 +45,10 @@ class Actor:
             if failure.code == 404:
                 return None
             raise
+
+    def change(self, kind: str, found: Object, patch: Object) -> Object | None:
+        """A merge patch."""
+        return self.write(kind, found, lambda live: live.update(merge_patch(live, patch)))
 
     def create(self, kind: str, namespace: str, wanted: Object) -> Object:
         return self.registry.create(BY_PLURAL[kind], namespace, wanted, manager=Manager(self.manager))
@@ -85,6 +91,34 @@ class Actor:
     def _going(self) -> set[str]:
         spaces = self.store.all(BY_PLURAL["namespaces"])
         return {each["metadata"]["name"] for each in spaces if each["metadata"].get("deletionTimestamp")}
+
+
+class Paced(Actor):
+    """One that goes on by itself inside ``async with``."""
+
+    _running: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """For ever."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        if self._running is None:
+            self._running = asyncio.create_task(self.run())
+
+    async def stop(self) -> None:
+        """Stand still; `start` goes on."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            self._running = None
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
 
 def controller(found: Object) -> str | None:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 import time
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from .actor import Actor, condition, owner_reference
+from .actor import Paced, condition, owner_reference
 from .failures import ApiFailure
 from .flagger_facts import (
     analysis_of,
@@ -44,7 +44,7 @@ TOTAL = 100
 GOING_ON = ("Progressing", "WaitingPromotion", "Promoting", "Finalising")
 
 
-class FlaggerController(Actor):
+class FlaggerController(Paced):
     """`tick` by hand, or ``async with FlaggerController(...)`` for a tick every ``pace`` seconds."""
 
     manager = component = "flagger"
@@ -56,7 +56,6 @@ class FlaggerController(Actor):
         self.check: Callable[[Object, str], str] = lambda _canary, _image: ""
         """What is wrong with the canary's metrics: (Canary, image of its first container) -> words; empty: nothing."""
         self._routes: dict[tuple[str, str], int] = {}
-        self._running: asyncio.Task[None] | None = None
 
     def traffic(self, namespace: str, name: str) -> int:
         """How many per cent really go to the canary, whatever its status says."""
@@ -269,9 +268,7 @@ class FlaggerController(Actor):
             )
         if phase_of(canary) == "Promoting":  # the primary has the new template already and does not come up
             self._route(canary, TOTAL)
-            await self._say(
-                canary, f"Promotion failed! Routing all traffic to canary {target_of(canary)}", warning=True
-            )
+            await self._say(canary, f"Promotion failed! All traffic goes to {target_of(canary)}", warning=True)
             self._sync(canary, "Failed", weight=TOTAL)
         else:
             self._route(canary, 0)
@@ -290,7 +287,8 @@ class FlaggerController(Actor):
             meta = target["metadata"]
             primary = self.create("deployments", meta["namespace"], {
                 "metadata": {"name": f"{meta['name']}-primary", "namespace": meta["namespace"],
-                             "labels": {"app": f"{meta['name']}-primary"}, "ownerReferences": [owner_reference(canary)]},
+                             "labels": {"app": f"{meta['name']}-primary"},
+                             "ownerReferences": [owner_reference(canary)]},
                 "spec": {
                     **{key: deepcopy(value) for key, value in target["spec"].items() if key != "paused"},
                     "selector": {"matchLabels": {"app": f"{meta['name']}-primary"}},
@@ -391,17 +389,7 @@ class FlaggerController(Actor):
         for hook in hooks_of(canary, "event"):
             await self.hooks.call(canary, hook, phase=phase_of(canary), checksum=checksum(canary), more=more)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
         while True:
             await self.tick()
             await asyncio.sleep(self.pace)
-
-    async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-            self._running = None

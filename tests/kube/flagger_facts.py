@@ -1,4 +1,4 @@
-"""What is read from a Canary and its target, again and again. Hashes are not Flagger's, and nobody may count on them."""
+"""What is read from a Canary and its target, again and again. The hashes are not Flagger's own."""
 
 from __future__ import annotations
 

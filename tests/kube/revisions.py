@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .resources import Object
 
 HASH = "pod-template-hash"
+ROLLOUT_HASH = "rollouts-pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
@@ -40,6 +41,7 @@ def bare(template: Object) -> Object:
     result = deepcopy(template)
     labels = result.get("metadata", {}).get("labels", {})
     labels.pop(HASH, None)
+    labels.pop(ROLLOUT_HASH, None)
     return result
 
 

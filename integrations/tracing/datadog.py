@@ -29,7 +29,6 @@ _OFF = {
     "DD_CRASHTRACKING_ENABLED": "false",
     "DD_TRACE_STARTUP_LOGS": "false",
     "DD_TRACE_LOG_STREAM_HANDLER": "false",
-    "DD_TRACE_AGENT_TIMEOUT_SECONDS": "1",
 }
 _FLUSH = 1.0
 """Seconds for which closing waits for the agent."""

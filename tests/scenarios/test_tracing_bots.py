@@ -46,7 +46,7 @@ async def taking(kind: str, folder: Path) -> AsyncIterator[Agent]:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = await World.open(tmp_path / "world", text=catalog(instances=1, passes=1, patience=3))
+    world = await World.open(tmp_path / "world", text=catalog(instances=1, passes=1, patience=8))
     try:
         yield world
     finally:
@@ -96,7 +96,7 @@ async def test_each_deployment_is_one_tree(kind: str, world: World, tmp_path: Pa
         roots = {span.tags["deployment.id"]: span for span in await agent.look() if span.name == "deploy"}
         assert roots[good.id].tags["deployment.status"] == "success"
         assert roots[bad.id].tags["deployment.status"] == "failed"
-        assert roots[bad.id].tags["error.message"].startswith("v1.5-rc1 did not become healthy within 3 s")
+        assert roots[bad.id].tags["error.message"].startswith("v1.5-rc1 did not become healthy within 8 s")
         assert {span.service for span in await agent.look()} == {"deployment-architect"}
         pointed = roots[back.id].links if kind == "otlp" else roots[back.id].tags["_dd.span_links"]
         assert (taken[0].trace if kind == "otlp" else f"{taken[0].trace:032x}") in pointed
@@ -113,7 +113,7 @@ async def test_each_deployment_is_one_tree(kind: str, world: World, tmp_path: Pa
 async def test_a_bot_that_died_goes_on_in_the_same_trace(kind: str, world: World, tmp_path: Path) -> None:
     async with taking(kind, tmp_path) as agent:
         bot = await world.start(**agent.settings)
-        await world.platform.faults(before=4.0)  # as long as the first life takes over its change
+        await world.platform.faults(before=6.0)  # as long as the first life takes over its change
         await world.command("ada", "checkout v1.2 staging")
 
         async def begun() -> Deployment | None:
@@ -153,7 +153,7 @@ defaults:
 
 
 async def test_a_canary_shows_what_was_asked_while_it_baked(tmp_path: Path) -> None:
-    text = catalog(instances=1, passes=1, patience=3).replace("defaults:\n", CANARY)
+    text = catalog(instances=1, passes=1, patience=8).replace("defaults:\n", CANARY)
     world = await World.open(tmp_path / "world", text=text)
     stop = asyncio.Event()
     traffic = asyncio.create_task(drive(world.addresses, rate=20.0, stop=stop))
@@ -203,7 +203,7 @@ async def test_nobody_there_to_take_spans_costs_a_deployment_nothing(kind: str, 
         await world.command("ada", "checkout v1.1 staging")
         deployment = await world.ends(2, "succeeded")
         took = deployment.since - deployment.requested_at
-        assert took.total_seconds() < 10
+        assert took.total_seconds() < 20
         began = time.monotonic()
         await bot.stop()
         assert await bot.ended() == 0

@@ -6,15 +6,26 @@ What cannot be found out is handed on as unknown, which the gates take for a no.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
-from bot.domain.errors import BadCommand, DeploymentArchitectError, IdentityUnknown, NotAuthorized, ProviderError
+from bot.domain.audit import Deed
+from bot.domain.errors import (
+    BadCommand,
+    DeploymentArchitectError,
+    IdentityUnknown,
+    NotAuthorized,
+    NothingToDo,
+    ProviderError,
+    SomebodyWasFaster,
+)
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.approval import Subject, tally
-from bot.domain.policy.gates import Facts, GateResult, Verdict, check_gates
+from bot.domain.policy.gates import Facts, GateResult, Verdict, check_gates, stopping
+from bot.domain.policy.override import OverrideKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,18 +104,48 @@ class Gatekeeper:
         """What every gate says to a deployment now. Without ``artifact`` it is taken to be there, for the last moment
         before a change, when it was looked for already.
         """
-        gone = self._gone(deployment.service, deployment.environment)
-        if gone := gone or self._impossible(deployment):
+        if gone := self._gone(deployment.service, deployment.environment) or self._impossible(deployment):
             return (gone,)
-        return check_gates(
-            await self._facts(
-                deployment.release,
-                deployment.environment,
-                requester=deployment.requester,
-                deployment=deployment,
-                artifact=artifact,
-            )
+        return check_gates(await self._facts_of(deployment, artifact=artifact))
+
+    async def ask_at_last(self, deployment: Deployment) -> tuple[GateResult, ...]:
+        """Like `ask`, right before a change: an exception without which it would be stopped is used up by it first, so
+        that it lets no other deployment pass.
+        """
+        if gone := self._gone(deployment.service, deployment.environment) or self._impossible(deployment):
+            return (gone,)
+        facts = await self._facts_of(deployment, artifact=False)
+        own = [one for one in facts.overrides if one.used_by is not None]
+        results = check_gates(replace(facts, overrides=own))
+        for one in facts.overrides if stopping(results) else ():
+            if one.used_by is not None:
+                continue
+            passing = check_gates(replace(facts, overrides=[*own, one]))
+            if len(stopping(passing)) == len(stopping(results)):
+                continue
+            deed = Deed(actor=deployment.requester, at=self.ledger.now(), reason=one.reason)
+            with contextlib.suppress(SomebodyWasFaster, NothingToDo):
+                await self.overrides.use(one.id, deployment=deployment.id, deed=deed)
+                return passing
+        return results
+
+    async def _facts_of(self, deployment: Deployment, *, artifact: bool) -> Facts:
+        """What is known of a deployment. Broken glass counts for the one deployment that it was broken for; what a
+        second person has agreed to, for the first that comes.
+        """
+        facts = await self._facts(
+            deployment.release,
+            deployment.environment,
+            requester=deployment.requester,
+            deployment=deployment,
+            artifact=artifact,
         )
+        counting = [
+            one
+            for one in facts.overrides
+            if one.used_by == deployment.id or (one.used_by is None and one.kind is OverrideKind.FREEZE)
+        ]
+        return replace(facts, overrides=counting)
 
     async def exemptions(self, deployment: Deployment) -> str:
         """What a rollback passes that would stop anything else, in sentences. It is never held up by this question."""

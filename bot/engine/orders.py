@@ -10,6 +10,7 @@ from bot.domain.errors import Blocked, NothingToDo, RevisionNotFound, UnknownEnv
 from bot.domain.ids import new_deployment_id
 from bot.domain.policy.access import Action
 from bot.domain.policy.gates import stopping
+from bot.domain.policy.override import OverrideKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +182,9 @@ class Orders:
                 raise blocked(None, stops)
             return order.override
         for one in await self.overrides.of_place(release.service, environment, release.artifact.digest):
-            if one.used_by is None and not await self._stops(order, release, environment, one.id):
+            # Broken glass is for who broke it; only what a second person has agreed to may be used by whoever comes.
+            free = one.used_by is None and one.kind is OverrideKind.FREEZE
+            if free and not await self._stops(order, release, environment, one.id):
                 return one.id
         if order.waits and all(stop.name in WAITS_FOR for stop in stops):
             return None

@@ -100,8 +100,10 @@ class Permits:
             # A replica that was taken for dead wakes up, and another one has long gone on.
             return (GateResult(name="turn", verdict=Verdict.BLOCK, sentence="Its turn is over."),)
         if deployment.progression is None or not deployment.progression.position.begun:
-            return () if deployment.is_rollback else stopping(await self.gatekeeper.ask(deployment, artifact=False))
-        return await self.between_steps(deployment)
+            return () if deployment.is_rollback else stopping(await self.gatekeeper.ask_at_last(deployment))
+        if deployment.is_rollback:
+            return ()
+        return self._of_a_step(deployment, stopping(await self.gatekeeper.ask_at_last(deployment)))
 
     async def between_steps(self, deployment: Deployment) -> tuple[GateResult, ...]:
         """What keeps a rollout under way from its next step now: it was allowed as a whole, and only what stops the
@@ -110,7 +112,9 @@ class Permits:
         begun = deployment.progression is not None and deployment.progression.position.begun
         if deployment.is_rollback or not begun:
             return ()
-        stops = stopping(await self.gatekeeper.ask(deployment, artifact=False))
+        return self._of_a_step(deployment, stopping(await self.gatekeeper.ask(deployment, artifact=False)))
+
+    def _of_a_step(self, deployment: Deployment, stops: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
         return tuple(stop for stop in stops if stop.name in self._reaching(deployment))
 
     def _reaching(self, deployment: Deployment) -> frozenset[str]:

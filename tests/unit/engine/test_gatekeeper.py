@@ -156,11 +156,48 @@ def test_broken_glass_passes_approval_freeze_and_lock_and_never_who_may(happens:
         one = await hands.awaited()
         await hands.freeze()
         await hands.lock()
-        await exception(hands, OverrideKind.BREAK_GLASS, one)
+        await exception(hands, OverrideKind.BREAK_GLASS, one, used_by=one.id)
         hands.world.outside.people.gone.add("Ada")
         verdicts = no(await ask(hands, one))
         assert verdicts.pop("access").stops
         assert verdicts == {"lock": Verdict.WARN, "freeze": Verdict.WARN, "approval": Verdict.WARN}
+
+    happens(story)
+
+
+def test_glass_that_was_broken_and_not_used_is_of_no_use_to_anybody(happens: Happens) -> None:
+    """Who broke it died over it, and asked again: what they left behind must not let the next one pass."""
+
+    async def story(hands: Hands) -> None:
+        one = await hands.awaited()
+        await exception(hands, OverrideKind.BREAK_GLASS, one)
+        assert no(await ask(hands, one)) == {"approval": Verdict.BLOCK}
+        await hands.freeze()
+        await hands.lock()
+        held = {"lock": Verdict.BLOCK, "freeze": Verdict.BLOCK, "approval": Verdict.BLOCK}
+        assert no(await ask(hands, one)) == held
+        at_last = await hands.do(hands.engine.gatekeeper.ask_at_last(await hands.now(one)))
+        assert no({result.name: result.verdict for result in at_last}) == held
+
+    happens(story)
+
+
+def test_of_two_of_one_artifact_an_exception_lets_one_pass(happens: Happens) -> None:
+    async def story(hands: Hands) -> None:
+        one, other = await hands.awaited(), await hands.awaited()
+        await hands.freeze()
+        made = await exception(hands, OverrideKind.FREEZE, one)
+        assert (await ask(hands, other))["freeze"] is Verdict.WARN, "it is there for whoever comes first"
+
+        async def at_last(which: Deployment) -> Verdict:
+            found = await hands.do(hands.engine.gatekeeper.ask_at_last(await hands.now(which)))
+            return next(result.verdict for result in found if result.name == "freeze")
+
+        assert await at_last(one) is Verdict.WARN
+        assert await at_last(one) is Verdict.WARN, "what is used stays good for who has used it"
+        assert (await hands.world.store.overrides.get(made.id)).used_by == one.id
+        assert await at_last(other) is Verdict.BLOCK
+        assert (await ask(hands, other))["freeze"] is Verdict.BLOCK
 
     happens(story)
 

@@ -249,6 +249,19 @@ async def test_what_is_not_accepted_leaves_an_exception_that_ends_unused_and_is_
     assert await world.acts() == ["glass.broken"]
 
 
+async def test_what_is_left_unused_opens_nothing_for_the_next(world: Controls) -> None:
+    what = release("v1.2")
+    await world.runs(what, PRODUCTION)
+    world.target(world.catalog, CHECKOUT, PRODUCTION)
+    world.targets[CHECKOUT, PRODUCTION].runs = running(what)
+    with pytest.raises(NothingToDo):
+        await world.overriding.break_glass(order(), confirm="checkout")
+    world.targets[CHECKOUT, PRODUCTION].runs = None
+    await hold_everything(world)
+    with pytest.raises(Blocked):
+        await world.overriding.requests.deploy(order(ADA, origin="slack:8", force=True))
+
+
 async def test_the_same_act_twice_is_one_exception_and_one_deployment(world: Controls) -> None:
     await hold_everything(world)
     first = await world.overriding.break_glass(order(), confirm="checkout")

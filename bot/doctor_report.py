@@ -12,28 +12,34 @@ if TYPE_CHECKING:
     from bot.doctor import Doctor, Looked
 
 _GOOD, _BAD = "✓ ok   ", "✗ wrong"
+_EACH = 2
+"""Things that are right are told each, up to so many about one thing; a program gets them all."""
 _QUIET = 1.0
 """Seconds for which nobody wonders what takes so long."""
 _AGAIN = 2.0
 
 
 def as_text(looked: Sequence[Looked]) -> Iterator[str]:
-    """The lines of the table, what to do under what is wrong, and the sum."""
+    """The lines of the table, what to do under what is wrong, and the sum. What is right is told in few words."""
     width = max((len(one.about) for one in looked), default=0)
-    findings = [(one.about, finding) for one in looked for finding in one.findings]
-    told = ""
-    for about, finding in findings:
-        shown = about if about != told else ""
-        told = about
-        yield f"{_GOOD if finding.ok else _BAD}  {shown:<{width}}  {_safe(finding.what)}"
-        if not finding.ok and finding.fix:
-            yield from (f"{'':<{len(_BAD) + 4 + width}}{_safe(line)}" for line in finding.fix.splitlines())
-    wrong = sum(not finding.ok for _, finding in findings)
+    for one in looked:
+        good = [finding for finding in one.findings if finding.ok]
+        for finding in one.findings:
+            if not finding.ok:
+                yield f"{_BAD}  {one.about:<{width}}  {_safe(finding.what)}"
+                yield from (f"{'':<{len(_BAD) + 4 + width}}{_safe(line)}" for line in finding.fix.splitlines())
+        if len(good) > _EACH:
+            few = f"{'all' if one.ok else 'the other'} {len(good)} things that it needs are there"
+            yield f"{_GOOD}  {one.about:<{width}}  {few}"
+        else:
+            yield from (f"{_GOOD}  {one.about:<{width}}  {_safe(finding.what)}" for finding in good)
+    every = [finding for one in looked for finding in one.findings]
+    wrong = sum(not finding.ok for finding in every)
     yield ""
     if wrong:
-        yield f"✗ {wrong} of {len(findings)} {'is' if wrong == 1 else 'are'} not as it must be. Nothing was changed."
+        yield f"✗ {wrong} of {len(every)} {'is' if wrong == 1 else 'are'} not as it must be. Nothing was changed."
     else:
-        yield f"✓ All {len(findings)} are as they must be. Nothing was changed."
+        yield f"✓ All {len(every)} are as they must be. Nothing was changed."
 
 
 def as_json(looked: Sequence[Looked]) -> str:

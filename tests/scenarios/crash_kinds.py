@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -36,18 +36,22 @@ Look: TypeAlias = Callable[[], Awaitable[object]]
 
 @dataclass(kw_only=True)
 class Run:
-    """One telling of a story in an environment, in which the bot dies at most once."""
+    """One telling of a story in an environment, in which the bot dies at most once at each of the points ``at``."""
 
     world: World
     bot: BotProcess
     environment: str
-    at: str
+    at: Sequence[str]
     newest: int
     """The number of the newest deployment before."""
     runs: str
     """The version that is served before."""
     journal: Sequence[str]
-    died: bool = False
+    service: str = "checkout"
+    name: str | None = None
+    """What no other telling is called; without, each request begins a new count."""
+    died: list[str] = field(default_factory=list)
+    """Where it has died so far."""
     made: Deployment | None = None
 
     @property
@@ -66,38 +70,52 @@ class Run:
             assert time.monotonic() < deadline, f"after {PATIENCE:g} s there is still not {what}\n{self.facts()}"
             await asyncio.sleep(0.03)
 
+    @property
+    def left(self) -> list[str]:
+        """Where it has still to die."""
+        return [at for at in self.at if at not in self.died]
+
+    def arm(self, arm: str, *, pause: bool = False) -> None:
+        """Let the bot die at what is left, from the next such request on, or at once."""
+        plan = {"arm": arm if self.left else "nothing", "at": self.left, "pause": pause, "run": self.name}
+        (self.world.folder / "crash.json").write_text(json.dumps(plan))
+
     async def revive(self) -> None:
-        """Start the bot that has died as it should have, and let it live."""
-        assert not self.died, f"it has died twice\n{self.facts()}"
+        """Start the bot that has died as it should have, and let it live until the next point."""
+        assert self.left, f"it has died once too often\n{self.facts()}"
         assert await self.bot.ended() == _SIGKILL, self.facts()
-        self.died = True
-        if "sent, not applied" in self.at:
+        dead = json.loads((self.world.folder / "dead.json").read_text())
+        self.died.append(dead["at"])
+        if "sent, not applied" in dead["at"]:
 
             async def applied() -> bool:
-                return bool(await self.operations())
+                return dead["sending"] in await self.operations()
 
             # Nobody is there any more who could send it again: it was under way when the bot died.
             await until(applied, within=10, what="a change that had been sent before the bot died")
-        (self.world.folder / "crash.json").write_text(json.dumps({"arm": "nothing", "at": "nowhere"}))
+        self.arm("at once")
         self.bot = await self.world.start(under_launcher=True)
 
     async def come_to_an_end(self) -> None:
         """Let the bot die late, or not at all."""
-        if not self.died and self.at != "nowhere":
-            await asyncio.wait({asyncio.ensure_future(self.bot.ended())}, timeout=_AFTERWARDS)
-            if not self.bot.running:
-                await self.revive()
+        while self.left:
+            death = asyncio.ensure_future(self.bot.ended())
+            await asyncio.wait({death}, timeout=_AFTERWARDS)
+            death.cancel()
+            if self.bot.running:
+                return
+            await self.revive()
 
     # What people do.
 
     async def say(self, who: str, words: str, stored: Look) -> None:
         """A command; said again if the bot has died and knows nothing of it."""
         while not await stored():
-            deaths = self.died
+            deaths = len(self.died)
             await self.world.server.hands.command(who, "/deploy", words, channel="C0DEPLOY")
 
-            async def settled(before: bool = deaths) -> object:
-                return self.died != before or await stored()
+            async def settled(before: int = deaths) -> object:
+                return len(self.died) != before or await stored()
 
             await self.until(settled, f"anything of {words!r}")
 
@@ -105,15 +123,15 @@ class Run:
         """A request for a deployment, of Ada."""
 
         async def stored() -> bool:
-            newest = await self.world.newest()
+            newest = await self.world.newest(self.service)
             if newest is not None and newest.number > self.newest:
                 self.made = newest
             return self.made is not None
 
         await self.say("ada", words.format(v=self.version, e=self.environment), stored)
 
-    async def press(self, who: str, label: str, stored: Look) -> None:
-        """A button of the deployment's card, pressed until it has taken effect."""
+    async def press(self, who: str, label: str, stored: Look, *, where: str | None = None) -> None:
+        """A button of the deployment's card, or of its thread, pressed until it has taken effect."""
         pressed = 0.0
         assert self.made is not None
         about = self.made.id
@@ -125,7 +143,7 @@ class Run:
             found = [
                 button
                 for button in self.world.server.hands.visible_buttons(who)
-                if button.label == label and about in (button.value or "")
+                if button.label == label and about in (button.value or "") and where in (None, button.where)
             ]
             if found and self.bot.running and time.monotonic() - pressed > _AGAIN:
                 pressed = time.monotonic()
@@ -141,7 +159,7 @@ class Run:
 
     async def now(self) -> Deployment:
         assert self.made is not None
-        found = [one for one in await self.world.deployments() if one.id == self.made.id]
+        found = [one for one in await self.world.deployments(self.service) if one.id == self.made.id]
         return found[0]
 
     def phase(self, *phases: str) -> Look:
@@ -158,7 +176,7 @@ class Run:
 
     async def operations(self) -> list[str]:
         """What the agent was asked to do since the story began."""
-        entries = await self.world.journal("checkout", self.environment)
+        entries = await self.world.journal(self.service, self.environment)
         return [entry["operation"] for entry in entries][len(self.journal) :]
 
     async def frozen(self) -> bool:
@@ -174,7 +192,7 @@ class Run:
 
     def facts(self) -> str:
         made = f"#{self.made.number} {self.made.id}" if self.made else "nothing"
-        return f"killed at {self.at}: {made}\n{self.world.log_tail()}"
+        return f"killed at {self.died} of {self.at}: {made}\n{self.world.log_tail()}"
 
 
 async def approve(run: Run) -> None:
@@ -212,7 +230,7 @@ async def freeze(run: Run) -> None:
     await run.ask("checkout {v} {e}")
 
     async def about_to() -> bool:
-        return run.died or (run.world.folder / "paused").exists()
+        return bool(run.died) or (run.world.folder / "paused").exists()
 
     await run.until(about_to, "a deployment that is about to change its target")
     heard = len(run.world.whispers("grace"))
@@ -220,7 +238,7 @@ async def freeze(run: Run) -> None:
     (run.world.folder / "go").touch()
 
     async def confirmed() -> bool:
-        return run.died or any("Frozen" in told for told in run.world.whispers("grace")[heard:])
+        return bool(run.died) or any("Frozen" in told for told in run.world.whispers("grace")[heard:])
 
     await run.until(confirmed, "a freeze that is confirmed")
     before = await run.operations()

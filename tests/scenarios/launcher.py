@@ -6,8 +6,10 @@ changes what is done, only when the process ends.
 
 ``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back" | "break_glass", "at": "name#count"}``, read
 anew whenever a request comes in. From then on points are counted from one and written to ``points.log``; at the named
-one the process gets SIGKILL. With ``"pause": true`` the first permit that is taken after that is not used before there
-is a file ``go``; until then there is a file ``paused``.
+one, or at any of a list, the process gets SIGKILL and leaves in ``dead.json`` where that was. With ``"run": name``
+later requests of the same run begin no new count; with ``"arm": "at once"`` the counting goes on where the last process
+left it. With ``"pause": true`` the first permit that is taken after that is not used before there is a file ``go``;
+until then there is a file ``paused``.
 """
 
 from __future__ import annotations
@@ -27,17 +29,32 @@ SENT = 0.1
 
 _seen: Counter[str] = Counter()
 _armed = False
-_at = ""
+_at: list[str] = []
 _pause = False
+_run: str | None = None
+_sending = ""
 
 
 def arm(request: str) -> None:
     """Count from here if this is the request that was meant."""
-    global _armed, _at, _pause
+    global _armed, _at, _pause, _run
     plan = json.loads((FOLDER / "crash.json").read_text())
+    if _armed and plan.get("run") is not None and plan["run"] == _run:
+        return
     _seen.clear()
-    _armed, _at = plan["arm"] == request, plan["at"]
+    _armed, _at, _run = plan["arm"] == request, _points(plan), plan.get("run")
     _pause = _armed and plan.get("pause", False)
+
+
+def go_on() -> None:
+    """Count on from where the last process has died, if that is wanted."""
+    global _armed, _at, _run
+    if not (FOLDER / "crash.json").exists():
+        return
+    plan = json.loads((FOLDER / "crash.json").read_text())
+    if plan["arm"] == "at once":
+        _seen.update(json.loads((FOLDER / "dead.json").read_text())["seen"])
+        _armed, _at, _run = True, _points(plan), plan.get("run")
 
 
 def point(name: str) -> None:
@@ -49,8 +66,14 @@ def point(name: str) -> None:
     with (FOLDER / "points.log").open("a") as log:
         log.write(label + "\n")
     # Read again: whoever asked for it may have given it up meanwhile.
-    if label == _at and json.loads((FOLDER / "crash.json").read_text())["at"] == _at:
+    if label in _at and label in _points(json.loads((FOLDER / "crash.json").read_text())):
+        (FOLDER / "dead.json").write_text(json.dumps({"at": label, "seen": _seen, "sending": _sending}))
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _points(plan: dict[str, Any]) -> list[str]:
+    at = plan["at"]
+    return at if isinstance(at, list) else [at]
 
 
 def instrument() -> None:
@@ -187,6 +210,8 @@ def _mutations() -> None:
 
         if applied():
             return await post(self, path, body, **kwargs)
+        global _sending
+        _sending = operation
         point(f"mutation {kind}:not sent")
         sending = asyncio.ensure_future(post(self, path, body, **kwargs))
         await asyncio.sleep(SENT)
@@ -222,6 +247,7 @@ def _messages() -> None:
 
 if __name__ == "__main__":
     instrument()
+    go_on()
     from bot.cli import main
 
     main(["serve"])

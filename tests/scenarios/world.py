@@ -302,9 +302,9 @@ class World:
             return []
         return sorted(found, key=lambda deployment: deployment.number)
 
-    async def newest(self) -> Deployment | None:
-        """The newest deployment of checkout."""
-        found = await self.deployments()
+    async def newest(self, service: str = "checkout") -> Deployment | None:
+        """The newest deployment of a service."""
+        found = await self.deployments(service)
         return found[-1] if found else None
 
     async def under_way(self) -> Sequence[Deployment]:

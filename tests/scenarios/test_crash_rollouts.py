@@ -1,0 +1,80 @@
+"""The bot is killed while a canary goes up with people's leave, while it is taken back, and while that is counted down.
+
+A first telling of each tale writes down the points that it passes (see `launcher`); then it is told again and again by
+bots that die at some of them, several in each telling. Every point has its turn within some weeks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from crash_rollouts import TALES
+from crash_tales import Tales
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+
+DEATHS = 4
+"""In one telling."""
+TELLINGS = {"canary": 3, "canary_fails": 2, "canary_aborted": 2, "countdown": 2, "hastened": 1, "called_off": 1}
+"""With deaths, on each database, in one run."""
+
+
+@pytest.fixture(scope="module")
+def tales_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The address of an empty PostgreSQL database, or None for SQLite."""
+    if request.param == "sqlite":
+        yield None
+        return
+    server = request.getfixturevalue("postgres_server")
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tales(tales_database: str | None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tales]:
+    """One world on each database."""
+    made = await Tales.open(tmp_path_factory.mktemp("tales") / "world", tales_database)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.mark.parametrize(
+    "tales_database",
+    [
+        # One worker for each database, side by side.
+        pytest.param("sqlite", marks=pytest.mark.xdist_group("crash-rollouts-sqlite")),
+        pytest.param("postgresql", marks=[pytest.mark.xdist_group("crash-rollouts-postgresql"), pytest.mark.postgres]),
+    ],
+    indirect=True,
+)
+@pytest.mark.parametrize("tale", list(TALES))
+async def test_killed_anywhere_a_rollout_ends_as_it_should(
+    tales: Tales, tale: str, record_property: Callable[[str, object], None]
+) -> None:
+    points = await tales.points(tale)
+    assert set(TALES[tale].meets) <= set(points)
+    share = await tales.share(tale, TELLINGS[tale] * DEATHS)
+    reached: list[str] = []
+    failed: dict[str, str] = {}
+    tellings = -(-len(share) // DEATHS)
+    for first in range(tellings):
+        ours = share[first::tellings]
+        try:
+            reached += await tales.tell(tale, ours)
+        except (AssertionError, RuntimeError) as error:
+            failed[", ".join(ours)] = str(error)
+            await tales.come_to_rest()
+    database = tales.world.database_url.partition(":")[0]
+    record_property("crash points", [database, tale, len(share), len(reached), len(failed)])
+    print(f"{database}: {tale} has {len(points)} points; the bot was to die at {len(share)} and did at {len(reached)}")
+    assert not failed, "\n\n".join(f"killed at {at}: {why}" for at, why in failed.items())
+    missed = [at for at in share if at not in reached]
+    assert len(missed) <= max(2, len(share) / 4), f"not reached: {missed}"

@@ -11,18 +11,18 @@ import contextlib
 import os
 import threading
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+from integrations.tracing.spans import SERVICE, our_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry.trace import Link, Span
 
-_SERVICE = "deployment-architect"
 _OFF = {
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
@@ -38,7 +38,7 @@ class Datadog:
     """ddtrace's provider, and the few things that Datadog has and OpenTelemetry has not."""
 
     def __init__(self, *, replica: str) -> None:
-        for name, value in {**_OFF, "DD_SERVICE": _SERVICE, "DD_VERSION": version(_SERVICE)}.items():
+        for name, value in {**_OFF, "DD_SERVICE": SERVICE, "DD_VERSION": our_version()}.items():
             os.environ.setdefault(name, value)
         # Not in the main thread: there ddtrace puts handlers of its own in place of those for SIGTERM and SIGINT.
         importing = threading.Thread(target=_import, name="importing ddtrace")
@@ -47,10 +47,10 @@ class Datadog:
         from ddtrace import config
         from ddtrace.opentelemetry import TracerProvider
 
-        self._service = config.service or _SERVICE
+        self._service = config.service or SERVICE
         self._version = config.version
         self._replica = replica
-        self.tracer = TracerProvider().get_tracer("deployment_architect", version(_SERVICE))
+        self.tracer = TracerProvider().get_tracer("deployment_architect", our_version())
 
     def root(self, name: str, *, identity: SpanContext, start: int, links: Sequence[Link]) -> Span:
         """Begin a span without a parent that has the ids of ``identity``."""

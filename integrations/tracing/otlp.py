@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from contextvars import ContextVar
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
@@ -19,6 +18,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from integrations.tracing.spans import SERVICE, our_version
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SERVICE = "deployment-architect"
 _TIMEOUT = 2.0
 """Seconds that one export may take, every try of it together."""
 _EVERY = 1000.0
@@ -42,7 +42,7 @@ class Otlp:
     def __init__(self, *, replica: str) -> None:
         # It says everything twice and at length; what matters `_Patient` says.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-        mine = {"service.name": _SERVICE, "service.version": version(_SERVICE), "service.instance.id": replica}
+        mine = {"service.name": SERVICE, "service.version": our_version(), "service.instance.id": replica}
         self._ids = _Ids()
         self._provider = TracerProvider(
             sampler=ALWAYS_ON,
@@ -56,7 +56,7 @@ class Otlp:
                 self._exporter, max_queue_size=_QUEUE, schedule_delay_millis=_EVERY, max_export_batch_size=512
             )
         )
-        self.tracer = self._provider.get_tracer("deployment_architect", version(_SERVICE))
+        self.tracer = self._provider.get_tracer("deployment_architect", our_version())
 
     def root(self, name: str, *, identity: SpanContext, start: int, links: Sequence[Link]) -> Span:
         """Begin a span without a parent that has the ids of ``identity``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry.context import Context
@@ -33,12 +34,22 @@ if TYPE_CHECKING:
 
     Tags = Mapping[str, str | int | float | bool]
 
+SERVICE = "deployment-architect"
+"""Who tells of deployments."""
 ROOT = "deploy"
 """The name of the span that is the deployment itself."""
 _WITHIN_ONE = 200
 """Spans that one step may hold, so that a check of many hours makes no trace that nobody can open."""
 _PATIENCE = 1.5
 """Seconds that closing may take, whatever becomes of what was not sent yet."""
+
+
+def our_version() -> str:
+    """The version of the bot; that of a folder that was never installed is not known."""
+    try:
+        return version(SERVICE)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 class Provider(Protocol):

@@ -365,6 +365,7 @@ tracing.close()
     assert lines[0] == "deploy ✗"
     assert set(lines[1:]) == {"  queued", "  apply", "    change target"}
     assert {span.service for span in spans} == {"deployment-architect"}
+    assert {span.tags.get("_dd.base_service") for span in spans} == {None}  # nor has it any other name for us
     assert (root.tags["service.name"], root.tags["service.version"], root.tags["environment"]) == (
         "checkout",
         "v1.2",

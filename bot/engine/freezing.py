@@ -220,6 +220,10 @@ class Freezing:
         whose = "the" if by and by.same_as(freeze.by) else f"{freeze.by.name}'s"
         sentence = f"{how} {whose} freeze of {words} ({freeze.reason})."
         waits = f" It held {numbers(held)}; who asked for {'it' if len(held) == 1 else 'them'} may start again."
+        if not held:  # what stood still between two steps needs nobody to start it
+            begun = [one for one in await self._under_way(freeze.scope) if one.request is None]
+            goes_on = f" that somebody must start; {numbers(begun)} {'goes' if len(begun) == 1 else 'go'} on"
+            waits = f" It held nothing{goes_on if begun else ''}."
         for one in held:
             await self.notices.add(
                 Notice(
@@ -241,7 +245,7 @@ class Freezing:
                 kind=NoticeKind.UNFROZEN,
                 at=ended,
                 by=actor,
-                sentence=sentence + waits if held else f"{sentence} It held nothing.",
+                sentence=sentence + waits,
                 facts={"freeze": freeze.id, "scope": freeze.scope.key, "held": " ".join(str(d.number) for d in held)},
             )
         )

@@ -182,9 +182,15 @@ class Queries:
     async def queues(
         self, service: ServiceName | None = None, environment: EnvironmentName | None = None
     ) -> Sequence[tuple[LockScope, Deployment | None, Sequence[Deployment]]]:
-        """For each lock that is held or waited for: its holder, and who waits in which order."""
-        scopes = dict.fromkeys(deployment.scope for deployment in await self.under_way(service, environment))
-        return [(scope, await self.deployments.holder(scope), await self.deployments.queue(scope)) for scope in scopes]
+        """For each lock that is had or waited for: who has it, who waits in which order, and last whom a gate holds."""
+        under_way = await self.under_way(service, environment)
+        found = []
+        for scope in dict.fromkeys(deployment.scope for deployment in under_way):
+            holder, queue = await self.deployments.holder(scope), await self.deployments.queue(scope)
+            held = [one for one in under_way if one.scope == scope and one.phase is Phase.HELD]
+            if holder or queue or held:
+                found.append((scope, holder, [*queue, *held]))
+        return found
 
     async def overview(self, viewer: Membership | None = None) -> Overview:
         """What the Home tab tells; to ``viewer``, if that is known, also what waits for their word."""

@@ -147,6 +147,13 @@ class Requests:
         placement = await self.orders.placement(service_name, environment_name)
         if placement is None or placement.deployment is None:
             runs = f"It runs {placement.release.version}, which" if placement else "What it runs, if anything,"
+            for other in await self.deployments.active():
+                if (other.service, other.environment) == (service_name, environment_name) and other.phase.holds_lock:
+                    raise NoRollback(
+                        f"There is nothing to roll back yet: #{other.number}, {other.release.version}, is "
+                        f"{other.phase.words} in {environment}. {runs} was there before.",
+                        hint=f"`/deploy abort #{other.number}` stops it and brings back what ran before.",
+                    )
             raise NoRollback(
                 f"There is nothing to roll back: {service} in {environment} was never deployed from here. "
                 f"{runs} was there before.",

@@ -199,7 +199,7 @@ def history(
 def queue(
     scope: LockScope, holder: Deployment | None, waiting: Sequence[DeploymentView], *, total: int | None = None
 ) -> Message:
-    """Who has a lock and who waits for it, in order. ``waiting`` may be the first `SHOWN` of ``total``."""
+    """Who has a lock and who waits for it, in order, and whom a gate holds. ``waiting`` may be the first `SHOWN`."""
     many = len(waiting) if total is None else total
     label = escape(scope, 120)
     content: list[Block] = [b.header(f"Queue of {plain(scope, 120)}")]
@@ -209,6 +209,9 @@ def queue(
         content.append(b.section("○ *Free*: nothing has the lock."))
     lines = []
     for index, view in enumerate(waiting, 1):
+        if (hold := view.deployment.hold) and view.deployment.phase is Phase.HELD:
+            lines.append(f"‖ #{view.deployment.number} {_short(view.deployment)} · held: {clause(hold.sentence)}")
+            continue
         wait = view.queue.expected_wait if view.queue else None
         about = f" · expected wait about {duration(wait)}" if wait is not None else ""
         lines.append(f"{index}. #{view.deployment.number} {_short(view.deployment)}{about}")

@@ -10,7 +10,7 @@ import pytest
 from unit.engine.simulation.outside import PRODUCTION, STAGING, catalog, release
 
 from bot.domain.catalog import QueuePolicy
-from bot.domain.errors import Blocked, InvalidTransition, NotAuthorized
+from bot.domain.errors import Blocked, InvalidTransition, NoRollback, NotAuthorized
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.scope import Scope
 
@@ -351,6 +351,24 @@ def test_a_rollback_passes_freezes_approval_and_the_queue(happens: Happens) -> N
         assert done.release.version == "v1"
         assert (await hands.now(running)).phase is Phase.SUCCEEDED
         assert (await hands.now(waits)).phase in {Phase.AWAITING_APPROVAL, Phase.HELD}
+
+    happens(story)
+
+
+def test_while_the_first_one_runs_there_is_nothing_to_roll_back_to_and_it_says_what_to_do(happens: Happens) -> None:
+    async def story(hands: Hands) -> None:
+        async def asked() -> NoRollback:
+            back = hands.engine.requests.roll_back_place("checkout", "staging", requester=hands.who("Ada"), origin="b1")
+            with pytest.raises(NoRollback) as refusal:
+                await hands.do(back)
+            return refusal.value
+
+        assert "was never deployed from here" in (await asked()).message
+        running = await hands.until(await hands.deploy("v1", "staging"), Phase.DEPLOYING)
+        refusal = await asked()
+        assert "nothing to roll back yet: #1, v1, is deploying in staging" in refusal.message
+        assert refusal.hint == "`/deploy abort #1` stops it and brings back what ran before."
+        await hands.until(running, Phase.SUCCEEDED)
 
     happens(story)
 

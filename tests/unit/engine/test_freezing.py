@@ -295,6 +295,27 @@ async def test_lifting_tells_what_was_held_and_starts_nothing(world: Controls) -
     assert await world.freezing.current() == []
 
 
+@pytest.mark.parametrize(
+    ("phases", "says"),
+    [
+        ((), "It held nothing."),
+        ((Phase.QUEUED,), "It held nothing."),
+        ((Phase.QUEUED, Phase.DEPLOYING), "It held nothing that somebody must start; #1 goes on."),
+        ((Phase.QUEUED, Phase.DEPLOYING, Phase.PAUSED), "It held nothing that somebody must start; #1 goes on."),
+    ],
+)
+async def test_what_had_begun_is_not_said_to_have_been_let_alone(
+    world: Controls, phases: tuple[Phase, ...], says: str
+) -> None:
+    """A rollout that stood still between two steps was held by the freeze too, and goes on by itself."""
+    await freeze(world)
+    if phases:
+        await world.deployed(*phases, environment=PRODUCTION)
+    await world.freezing.unfreeze(scope=IN_PRODUCTION, requester=member(GRACE))
+    (told,) = await world.told(NoticeKind.UNFROZEN)
+    assert told.sentence.endswith(says)
+
+
 async def test_what_another_freeze_still_holds_is_not_freed(world: Controls) -> None:
     await freeze(world)
     await freeze(world, scope=THERE, reason="and this")

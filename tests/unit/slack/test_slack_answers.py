@@ -163,6 +163,16 @@ def test_the_queue_tells_holder_order_and_wait() -> None:
     assert "the lock is free, 0 waiting" in answers.queue(LockScope("staging"), None, []).text
 
 
+def test_the_queue_tells_whom_a_gate_holds() -> None:
+    shown = answers.queue(LockScope("staging"), None, [view(Phase.QUEUED), view(Phase.HELD)])
+    assert "the lock is free, 2 waiting" in shown.text
+    assert "1. #42" in str(shown.blocks)
+    assert "2. #42" not in str(shown.blocks)
+    assert "‖ #42" in str(shown.blocks)
+    assert "held: " in str(shown.blocks)
+    assert "Nobody waits" not in str(shown.blocks)
+
+
 def test_home_puts_what_needs_somebody_first_and_then_the_viewers_own() -> None:
     def numbered(number: int, phase: Phase) -> object:
         return replace(view(phase), deployment=deployment(phase, number=number, requester=GRACE if number % 2 else ADA))

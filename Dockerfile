@@ -3,8 +3,10 @@ FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /venv
-COPY requirements/runtime.lock requirements/runtime.lock
-RUN /venv/bin/pip install --require-hashes -r requirements/runtime.lock
+# runtime.lock is the bot by itself; all.lock brings clusters, clouds and metric sources too.
+ARG LOCK=runtime.lock
+COPY requirements requirements
+RUN /venv/bin/pip install --require-hashes -r requirements/${LOCK}
 COPY pyproject.toml README.md ./
 COPY bot bot
 COPY integrations integrations

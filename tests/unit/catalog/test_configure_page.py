@@ -17,7 +17,7 @@ from bot.catalog.values import ACTIONS, STAR_ALLOWS
 from bot.domain.policy.recurrence import read_recurrence
 from bot.domain.policy.window import Window, is_open, spans
 from bot.domain.strategy.kinds import StrategyKind
-from integrations.registry import METRICS
+from integrations.registry import CLUSTERS, METRICS
 
 if TYPE_CHECKING:
     from bot.catalog.load import Providers
@@ -41,7 +41,7 @@ HOUR = timedelta(hours=1)
 def catalog(part: str, providers: Providers) -> Catalog:
     """The part as the page shows it, with what every catalog needs beside it."""
     rest = "".join(text for key, text in REST.items() if not re.search(rf"^{key}:", part, re.MULTILINE))
-    there = replace(providers, metrics=METRICS.models(), queries=METRICS.queries())
+    there = replace(providers, metrics=METRICS.models(), queries=METRICS.queries(), clusters=CLUSTERS.models())
     return parse(rest + part, "configure.md", there)
 
 

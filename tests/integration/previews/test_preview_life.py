@@ -77,7 +77,7 @@ async def test_it_comes_up_and_says_so() -> None:
         found = await subject.find(number=7)
         assert found is not None
         assert found.services[CHECKOUT].ready
-        await here.open(version="v1.3", operation="two")
+        await here.open(operation="two")
         [*_, outcome] = [each async for each in subject.observe(preview=preview, service=CHECKOUT)]
         assert outcome.kind is OutcomeKind.SUPERSEDED
         await subject.close(number=7, identity=preview.identity)
@@ -178,6 +178,7 @@ async def test_there_are_no_more_than_may_be() -> None:
         with pytest.raises(RequestRefused, match=r"There are 3 previews .* may be 3: #1, #2, #3") as caught:
             await here.open(4)
         assert caught.value.hint
+        assert here.server.log[-1].verb == "list", "it was not even tried"
         assert "shop-pr-4" not in here.numbers()
         await here.open(2, version="v1.3", operation="two")
         found = await here.previews().find(number=1)

@@ -13,6 +13,8 @@ from bot.domain.errors import ProviderError, ProviderRejected, RequestRefused, S
 from integrations._shared.kube.api import Kube
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from integration.previews.preview_world import World
 
 pytestmark = pytest.mark.timeout(60)
@@ -134,7 +136,7 @@ async def test_a_namespace_of_somebody_else_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "why", ["copied", "copied half made", "other owner", "other template", "other number", "no label"]
+    "why", ["copied", "copied half made", "other owner", "other note", "other template", "other number", "no label"]
 )
 async def test_what_only_looks_like_a_preview_is_none(why: str) -> None:
     async with world(housekeeping=False) as here:
@@ -148,6 +150,8 @@ async def test_what_only_looks_like_a_preview_is_none(why: str) -> None:
                 noted[UID] = real["uid"]
             case "other owner":
                 labels[OWNER] = noted[OWNER] = "another-bot"
+            case "other note":
+                noted[OWNER] = "another-bot"
             case "other template":
                 labels["deployment-architect.io/template"] = "elsewhere"
             case "other number":
@@ -224,22 +228,68 @@ async def test_another_preview_of_the_same_number_is_not_closed_for_the_first() 
         assert "shop-pr-7" in here.numbers()
 
 
-async def test_one_that_is_closed_while_it_is_made_is_not_made_on() -> None:
+@pytest.mark.parametrize("at", ["networkpolicies", "services"])
+async def test_one_that_is_closed_while_it_is_made_is_not_made_on(at: str) -> None:
     async with world(housekeeping=False) as here:
-        subject = here.previews()
-
-        class Meddled(Kube):
-            async def create(self, path: str, *args: Any, **more: Any) -> Any:
-                if path.endswith("/networkpolicies"):
-                    here.server.delete("namespaces", None, "shop-pr-7")
-                return await super().create(path, *args, **more)
-
-        kube = Meddled(here.server.access())
+        kube = meddled(here, f"/{at}", lambda: here.server.delete("namespaces", None, "shop-pr-7"))
         with pytest.raises(SomebodyWasFaster, match="being closed"):
             await here.open(previews=here.previews(kube=kube))
         await kube.close()
         assert not here.server.all("deployments", "shop-pr-7")
-        assert subject
+
+
+async def test_nothing_is_started_in_a_namespace_that_somebody_made_meanwhile() -> None:
+    async with world(housekeeping=False) as here:
+
+        def another() -> None:
+            _gone(here, "shop-pr-7")
+            here.server.add("namespaces", None, {"metadata": {"name": "shop-pr-7"}})
+
+        kube = meddled(here, "/services", another)
+        with pytest.raises(ProviderRejected, match="left alone"):
+            await here.open(previews=here.previews(kube=kube))
+        await kube.close()
+        assert not here.server.all("deployments", "shop-pr-7")
+
+
+async def test_an_image_is_set_on_what_was_looked_at_only() -> None:
+    async with world() as here:
+        await here.open()
+
+        def another() -> None:
+            here.server.change("deployments", "shop-pr-7", "checkout", {"spec": {"replicas": 5}})
+
+        kube = meddled(here, "/deployments/checkout", another)
+        mark = len(here.server.log)
+        await here.open(version="v1.3", operation="two", previews=here.previews(kube=kube))
+        await kube.close()
+        tried = [
+            call.code for call in here.server.log[mark:] if call.verb == "patch" and call.resource == "deployments"
+        ]
+        assert tried == [422, 200]
+        found = here.server.get("deployments", "shop-pr-7", "checkout")["spec"]
+        assert found["replicas"] == 5
+        assert found["template"]["spec"]["containers"][0]["image"] == release("v1.3").artifact.location
+
+
+def meddled(here: World, path: str, deed: Callable[[], object]) -> Kube:
+    """A client before whose first write to ``path`` somebody else does something."""
+    left = [deed]
+
+    class Meddled(Kube):
+        async def create(self, where: str, *args: Any, **more: Any) -> Any:
+            self._meet(where)
+            return await super().create(where, *args, **more)
+
+        async def patch(self, where: str, *args: Any, **more: Any) -> Any:
+            self._meet(where)
+            return await super().patch(where, *args, **more)
+
+        def _meet(self, where: str) -> None:
+            if where.endswith(path) and left:
+                left.pop()()
+
+    return Meddled(here.server.access())
 
 
 async def test_a_missing_right_is_named() -> None:
@@ -250,4 +300,3 @@ async def test_a_missing_right_is_named() -> None:
             await here.open(previews=here.previews(kube=kube))
         await kube.close()
         assert here.untouched()
-        assert release().version == "v1.2"

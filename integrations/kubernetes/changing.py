@@ -92,15 +92,16 @@ async def change(
     Several are tried out before the first is changed. When one is refused all the same after others were changed, the
     handle says so, and who follows it is told.
     """
-    found = [await _made(workload, await workload.there(), operation) for workload in workloads]
+    now = [await workload.there() for workload in workloads]
+    found = [await _made(workload, one, operation) for workload, one in zip(workloads, now, strict=True)]
     begun = any(found)
     if len(workloads) > 1 and not begun:
-        for workload in workloads:
-            await _once(workload, operation, build, dry_run=True)
+        for workload, one in zip(workloads, now, strict=True):
+            await _once(workload, one, operation, build, dry_run=True)
     segments: list[str] = []
-    for workload, made in zip(workloads, found, strict=True):
+    for workload, one, made in zip(workloads, now, found, strict=True):
         try:
-            segments.append(made or await _once(workload, operation, build))
+            segments.append(made or await _once(workload, one, operation, build))
             begun = True
         except ProviderRejected:
             if not begun:
@@ -135,6 +136,7 @@ async def _made(workload: Workload, one: Object, operation: OperationId) -> str 
 
 async def _once(
     workload: Workload,
+    one: Object,
     operation: OperationId,
     build: Callable[[Workload, Object], list[Operation]],
     *,
@@ -143,10 +145,10 @@ async def _once(
     wait = 0.05
     last: ProviderError | None = None
     for _ in range(_ROUNDS):
-        one = await workload.there()
-        if last is not None and not dry_run:
+        if last is not None:
+            one = await workload.there()
             # Whether it was made is asked, never assumed: its answer may have been lost.
-            made = await _made(workload, one, operation)
+            made = None if dry_run else await _made(workload, one, operation)
             if made is not None:
                 return made
         try:

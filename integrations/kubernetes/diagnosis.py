@@ -117,7 +117,7 @@ def _container(pod: Object, status: Object, name: str, wanted: str) -> _Found | 
 
 async def _told(workload: Workload, alike: Sequence[_Found], *, of: int, log_lines: int) -> Trouble:
     first = alike[0]
-    who = "The pod" if of == 1 else f"{len(alike)} of {of} pods"
+    who = "The new pod" if of == 1 else f"{len(alike)} of {of} new pods"
     words = first.words
     if first.crashes and log_lines:
         lines = await _log(workload, first, log_lines)

@@ -146,6 +146,11 @@ class _Follower:
                     await self._look(views)
                     clock.looked()
                     continue
+            else:
+                progress = self._unseen()
+                if progress is not None and progress != told:
+                    told = progress
+                    yield progress
             await self._wait(clock)
 
     async def _wait(self, clock: _Clock) -> None:
@@ -206,6 +211,11 @@ class _Follower:
                 parts.append(f"waiting: {one.unreachable.message}")
         done, total = sum(view.done for view in views), sum(view.total for view in views)
         return Progress(done=min(done, total), total=total, message="; ".join(dict.fromkeys(parts)))
+
+    def _unseen(self) -> Progress | None:
+        """What keeps us from a first look; None when nothing does."""
+        errors = [one.unreachable.message for one in self.every if one.unreachable is not None]
+        return Progress(done=0, total=0, message=f"waiting: {errors[0]}") if errors else None
 
     def _timed_out(self, views: list[View]) -> Outcome:
         said = f"Nothing has moved for {self._limit():g} s: {_joined(self.every, views)}"

@@ -59,13 +59,14 @@ async def running(looks: Sequence[Look], service: ServiceName) -> Running:
     first = looks[0]
     digest = first.running()
     release = Release(service=service, version="", artifact=image.artifact(first.asked, None))
-    templates = {}
+    operation, templates = None, {}
     for each in looks:
-        template = await _template(each)
-        templates[each.workload.name] = template
+        source = await _source(each)
+        templates[each.workload.name] = template = _template(source)
         if each is first:
             asked = template_images(template).get(first.container, first.asked)
-            release = _release(first.one, service, image.artifact(asked, digest))
+            release = _release(source, service, image.artifact(asked, digest))
+            operation = marks.operation(source) if _is_ours(source) else None
     healthy = sum(
         ready(pod) and (runs(pod, each.container) or release.artifact.digest) == release.artifact.digest
         for each in looks
@@ -75,7 +76,7 @@ async def running(looks: Sequence[Look], service: ServiceName) -> Running:
         release=release,
         healthy=healthy,
         instances=sum(replicas(each.one) for each in looks),
-        operation=marks.operation(first.one) if _is_ours(first.one) else None,
+        operation=operation,
         details={TEMPLATE: json.dumps(templates, separators=(",", ":"))},
     )
 
@@ -89,19 +90,25 @@ def recorded(to: Running) -> dict[str, Object]:
     return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
 
 
-async def _template(each: Look) -> Object:
-    """The template of the pods that run. While a rollout goes on or is stuck, that is not the newest one."""
-    template: Object = raw.at(each.one, "spec", "template") or {}
+async def _source(each: Look) -> Object:
+    """Where the template of the pods that run is from: while a rollout goes on or is stuck, an older ReplicaSet."""
     digest, asked = each.running(), image.digest_of(each.asked)
     if digest is None or asked is None or digest == asked:
-        return template
+        return each.one
     hashes = {raw.text(pod, "metadata", "labels", HASH) for pod in each.pods if runs(pod, each.container) == digest}
     for older in await each.workload.replica_sets(each.one):
-        found = raw.at(older, "spec", "template")
-        if isinstance(found, dict) and raw.text(found, "metadata", "labels", HASH) in hashes:
-            labels = {key: value for key, value in raw.texts(found, "metadata", "labels").items() if key != HASH}
-            return {**found, "metadata": {**(raw.at(found, "metadata") or {}), "labels": labels}}
-    return template
+        if raw.text(older, "spec", "template", "metadata", "labels", HASH) in hashes:
+            return older
+    return each.one
+
+
+def _template(source: Object) -> Object:
+    """The template as a Deployment has it: the hash is what its controller adds."""
+    template: Object = raw.at(source, "spec", "template") or {}
+    if not raw.text(template, "metadata", "labels", HASH):
+        return template
+    labels = {key: value for key, value in raw.texts(template, "metadata", "labels").items() if key != HASH}
+    return {**template, "metadata": {**template["metadata"], "labels": labels}}
 
 
 def _release(one: Object, service: ServiceName, artifact: Artifact) -> Release:

@@ -63,9 +63,10 @@ class Checking:
         before: Mapping[str, Reading],
         at: datetime,
         alone: bool = False,
+        beside: bool = True,
     ) -> tuple[Watch, ...]:
         """The watches after whatever look is due at ``at``. ``alone``, it is the stable release and nothing is beside
-        it.
+        it. Unless ``beside``, what ran before it is kept and gets no traffic: there is nothing to compare with.
         """
         track = Track.STABLE if alone else Track.CANARY
 
@@ -74,14 +75,14 @@ class Checking:
                 return watch
             check = watch.check
             reads = [self._read(deployment, check, deployment.release, track, at)]
-            if not alone and deployment.previous is not None:
+            if beside and not alone and deployment.previous is not None:
                 reads.append(self._read(deployment, check, deployment.previous.release, Track.STABLE, at))
             canary, *others = await asyncio.gather(*reads)
-            beside = others[0] if others else None
-            if beside is not None:
-                await self._keep(deployment, check, Track.STABLE, beside)
+            stable = others[0] if others else None
+            if stable is not None:
+                await self._keep(deployment, check, Track.STABLE, stable)
             await self._keep(deployment, check, Track.CANARY, canary)
-            return watch.seen(judge_once(check, canary, beside, before.get(check.name), at=at))
+            return watch.seen(judge_once(check, canary, stable, before.get(check.name), at=at))
 
         return tuple(await asyncio.gather(*(one(watch) for watch in watches)))
 

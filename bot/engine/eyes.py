@@ -103,6 +103,7 @@ class Eyes:
                 since=progression.position.since,
                 before=progression.before,
                 at=now,
+                beside=progression.position.weight < 100,
             ),
             self._weight(deployment, now),
         )

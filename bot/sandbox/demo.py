@@ -62,6 +62,8 @@ strategies:
         - { weight: 50, bake: 10s, approval: true }
       timeout: 10m
       on_timeout: abort
+  blue-green:                                # beside what runs, without traffic; then all of it at once
+    blue_green: { verify: 4s, approval: true, keep: 15s, timeout: 10m }
 
 defaults:
   health: { path: /health, interval: 0.3, timeout: 2s, passes: 2, deadline: 15s }

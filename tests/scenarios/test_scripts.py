@@ -46,6 +46,7 @@ LONG = frozenset(
         "windows",
         "break_glass",
         "blue_green",
+        "blue_green_back",
         "canary",
         "canary_abort",
         "canary_crash",

@@ -86,9 +86,11 @@ def judge_once(
     if check.limit is not None:
         fixed = _Found(_beside_limit(check, value, samples), check.limit, f"its limit of {check.show(check.limit)}")
         found.append(fixed)
+    # Where nothing is beside it any more, what was before stands in, for who has no other yardstick.
+    instead = stable is None and check.limit is None and check.against_before is None
     for comparison, other, name in (
         (check.against_stable, stable, "stable"),
-        (check.against_before, before, "before the deployment"),
+        (check.against_stable if instead else check.against_before, before, "before the deployment"),
     ):
         if comparison is None or other is None:
             continue

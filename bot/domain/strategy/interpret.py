@@ -140,7 +140,7 @@ def _decide(
         return Wait(until=None, why=position.held.why), replace(position, asked=None)
     baked = position.since + timedelta(seconds=step.bake)
     if at < baked and not position.hurry:
-        return Wait(until=baked, why=f"At {position.weight} % for {span(step.bake)}."), position
+        return Wait(until=baked, why=_baking(position.weight, step.bake)), position
     last = position.step == len(steps) - 1
     following = 100 if last else steps[position.step + 1].weight
     allowed = last or not step.approval or position.approved >= following
@@ -150,6 +150,14 @@ def _decide(
     if allowed and verdict is Verdict.INCONCLUSIVE and at < prolonged:
         return Wait(until=prolonged, why=standing.sentence), position
     return _ask(strategy, position, standing, at, said, allowed=allowed)
+
+
+def _baking(weight: int, seconds: float) -> str:
+    """What it waits for."""
+    if weight == 0:
+        return f"Watched for {span(seconds)} before it gets any traffic."
+    kept = "; until then what ran before is kept ready" if weight == 100 else ""
+    return f"At {weight} % for {span(seconds)}{kept}."
 
 
 def _go_on(steps: tuple[PlannedStep, ...], position: Position) -> tuple[Move, Position]:

@@ -65,7 +65,8 @@ def _hold(position: Position, word: HoldWord) -> tuple[Position, str]:
     reason = word.reason.strip()
     why = f"{word.by.name} holds it{f': {reason}' if reason else '.'}"
     held = Held(at=word.at, by=word.by, why=why)
-    return replace(position, held=held, asked=None), f"It is held at {position.weight} %."
+    at = f"at {position.weight} %" if position.weight else "before it gets any traffic"
+    return replace(position, held=held, asked=None), f"It is held {at}."
 
 
 def _promote(

@@ -194,7 +194,7 @@ def spoken(view: DeploymentView) -> str:
         words += f", {deployment.progress.done} of {deployment.progress.total} instances"
     progression = deployment.progression
     if progression is not None and phase in progress.UNDER_WAY and view.steps and progression.position.begun:
-        words += f", {progression.position.weight} % of the traffic"
+        words += f", {progress.share(progression.position.weight)}"
         words += ", waits for a decision" if progression.question else ""
     words += "" if counted else _took(deployment)
     if counted and deployment.countdown:

@@ -13,7 +13,7 @@ from bot.domain.strategy.kinds import OnTimeout
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
 from bot.slack.render.checks import check_lines, standing_in_the_way
-from bot.slack.render.text import clause, escape, instant, moment, name, sentence
+from bot.slack.render.text import clause, escape, inner, instant, moment, name, sentence
 
 if TYPE_CHECKING:
     from bot.domain.strategy.moves import AskApproval
@@ -46,7 +46,13 @@ def step_words(view: DeploymentView) -> str:
     if progression is None or not view.steps or not progression.position.begun:
         return ""
     position = progression.position
-    return f"step {position.step + 1} of {len(view.steps)}, {position.weight} %"
+    weight = f"{position.weight} %" if position.weight else "no traffic yet"
+    return f"step {position.step + 1} of {len(view.steps)}, {weight}"
+
+
+def share(weight: int) -> str:
+    """How much of the traffic a release gets: ``20 % of the traffic``."""
+    return "no traffic yet" if weight == 0 else "all of the traffic" if weight == 100 else f"{weight} % of the traffic"
 
 
 def headline(view: DeploymentView) -> str:
@@ -67,13 +73,18 @@ def question_line(view: DeploymentView, question: AskApproval) -> str:
     until = f"until {instant(question.until)}, then {OTHERWISE[question.otherwise]}"
     if question.refused:
         return f"✗ *Waits, and cannot be promoted* – {refused(view, question)} · {until}"
-    return f"○ *Waits for a decision* – promote to {options(question)}? · {until}"
+    return f"○ *Waits for a decision* – {inner(asks(question))} · {until}"
 
 
 def refused(view: DeploymentView, question: AskApproval) -> str:
     """Which checks keep it from being promoted, whose numbers follow, and how it is forced all the same."""
     why = sentence(standing_in_the_way(view) or escape(question.refused, 400))
     return f"{why} Who may resolve can force it: `{COMMAND} promote #{view.deployment.number} force reason=…`"
+
+
+def asks(question: AskApproval) -> str:
+    """``Promote to 50 % or 100 %?``; what gets no traffic yet is not promoted but switched to."""
+    return "Switch all traffic to it?" if question.weight == 0 else f"Promote to {options(question)}?"
 
 
 def options(question: AskApproval) -> str:
@@ -113,9 +124,10 @@ def _where(view: DeploymentView) -> list[str]:
     deployment, progression = view.deployment, view.deployment.progression
     lines = [line] if (line := countdown_line(view)) and not counted_down(view) else []
     under_way = deployment.phase in UNDER_WAY | {Phase.NEEDS_ATTENTION}
-    if progression is not None and under_way and (words := step_words(view)):
+    if progression is not None and under_way and step_words(view):
         position = progression.position
-        lines.append(f"● *Rollout* – {words} of the traffic · since {moment(position.since)}")
+        step = f"step {position.step + 1} of {len(view.steps)}"
+        lines.append(f"● *Rollout* – {step}, {share(position.weight)} · since {moment(position.since)}")
         if progression.question:
             lines.append(question_line(view, progression.question))
         elif progression.why and not counted_down(view):

@@ -38,7 +38,8 @@ def step_buttons(view: DeploymentView) -> list[dict[str, Any]]:
             word,
             action_id=ActionId.RESUME if position.held else ActionId.HOLD,
             value=ButtonValue(deployment.id, deployment.version, step=position.step),
-            spoken=f"{word} {plain(deployment.release.version, 30)} of {_place(view)} at {position.weight} per cent",
+            spoken=f"{word} {plain(deployment.release.version, 30)} of {_place(view)} "
+            + (f"at {position.weight} per cent" if position.weight else "before it gets any traffic"),
         )
     )
     return row
@@ -67,17 +68,27 @@ def _promote(view: DeploymentView, progression: Progression, percent: int, *, fi
     deployment = view.deployment
     step, weight = progression.position.step, progression.position.weight
     version = plain(deployment.release.version, 30)
+    switch, place = weight == 0 and percent == 100, _place(view)
+    consequence = (
+        f"{version} gets {weight} % of the traffic of {place} now and goes to {percent} %. Every step on the way is "
+        "still verified."
+    )
+    if switch:
+        consequence = f"{version} gets all traffic of {place} at once. What runs now is kept ready to switch back to."
     return b.button(
-        f"Promote to {percent} %",
+        "Switch all traffic" if switch else f"Promote to {percent} %",
         action_id=ActionId.PROMOTE_FULL if percent == 100 else ActionId.PROMOTE,
         value=ButtonValue(deployment.id, deployment.version, step=step, to=percent),
-        spoken=f"Promote {version} of {_place(view)} to {percent} per cent",
+        spoken=f"Switch all traffic of {place} to {version}"
+        if switch
+        else f"Promote {version} of {place} to {percent} per cent",
         style="primary" if first else None,
         ask=b.confirm(
-            f"Promote #{deployment.number} to {percent} %?",
-            f"{version} gets {weight} % of the traffic of {_place(view)} now and goes to {percent} %. Every step on "
-            "the way is still verified.",
-            yes="Promote",
+            f"Switch all traffic to #{deployment.number}?"
+            if switch
+            else f"Promote #{deployment.number} to {percent} %?",
+            consequence,
+            yes="Switch" if switch else "Promote",
             no="Not now",
             danger=False,
         ),

@@ -20,7 +20,7 @@ from bot.slack.render.deployment import metadata, phase_words, what
 from bot.slack.render.message import compose
 from bot.slack.render.note import Note
 from bot.slack.render.picture import picture
-from bot.slack.render.progress import OTHERWISE, UNDER_WAY, countdown_line, options, refused
+from bot.slack.render.progress import OTHERWISE, UNDER_WAY, asks, countdown_line, refused, share
 from bot.slack.render.promoting import countdown_buttons, step_buttons
 from bot.slack.render.text import clause, escape, group, inner, instant, listed, moment, name, person
 
@@ -66,19 +66,23 @@ def _passed(view: DeploymentView, index: int, one: Reached) -> Note:
     seen = short(view.checks, one.judgements)
     failing = {judged.check for judged in one.judgements if judged.verdict is not Verdict.PASS}
     waived = [waiver for waiver in one.waived if waiver.check in failing or not one.judgements]
-    by = f" Promoted by {name(one.by)}." if one.by else ""
+    said, at = "Promoted" if one.weight else "Switched", _at(one.weight)
+    by = f" {said} by {name(one.by)}." if one.by else ""
     numbers = f": {seen}" if seen else ""
     if waived:
         checks = listed(sorted({escape(waiver.check, 60) for waiver in waived}))
         last = waived[-1]
         line = (
-            f"! *{number} left* at {one.weight} % although {checks} {'does' if len(waived) == 1 else 'do'} not pass"
+            f"! *{number} left* {at} although {checks} {'does' if len(waived) == 1 else 'do'} not pass"
             f"{numbers}. Forced by {name(last.by)}: {clause(last.reason) or 'no reason given'}."
         )
+    elif not one.weight and not one.judgements:
+        agreed = f" by {name(one.by)}" if one.by else ""
+        line = f"✓ *All traffic is switched* to {escape(view.deployment.release.version, 80)}{agreed}."
     elif one.judgements:
-        line = f"✓ *{number} passed* at {one.weight} %{numbers}.{by}"
+        line = f"✓ *{number} passed* {at}{numbers}.{by}"
     else:
-        line = f"✓ *{number} left* at {one.weight} %.{by}"
+        line = f"✓ *{number} left* {at}.{by}"
     # Where people were asked, the picture is with the question.
     return _note(view, f"step.{index}", [line], drawn=picture(view) if one.judgements and not one.asked else None)
 
@@ -100,18 +104,18 @@ def _question(
     key = f"decide.{index}"
     if question is None or after is not None or one.left is not None or view.deployment.phase is not Phase.PAUSED:
         line = (
-            f"○ *A decision was asked for*: {what(view)} at {one.weight} % – {_answer(view, progression, one, after)}."
+            f"○ *A decision was asked for*: {what(view)} {_at(one.weight)} – {_answer(view, progression, one, after)}."
         )
         yield _note(view, key, [line], live=True, settled=True)
         return
     requester = person(view.deployment.requester)
-    title = f"{what(view)} gets {question.weight} % of the traffic"
+    title = f"{what(view)} gets {share(question.weight)}"
     until = f"by {instant(question.until)}; after that {OTHERWISE[question.otherwise]}"
     if question.refused:
         lines = [f"✗ *Waits, and cannot be promoted*: {title}. {refused(view, question)}"]
         lines.append(f"{requester}, please see to it {until}.")
     else:
-        lines = [f"○ *Waits for a decision*: {title}. Promote to {options(question)}? {requester}, please say {until}."]
+        lines = [f"○ *Waits for a decision*: {title}. {asks(question)} {requester}, please say {until}."]
     lines += check_lines(view)
     row = [*step_buttons(view), *abort(view)]
     sense = f"{question.asked} {question.until} {'refused' if question.refused else 'open'}"
@@ -124,14 +128,14 @@ def _reminders(view: DeploymentView, question: AskApproval, index: int) -> Itera
     if view.reminded:
         requester = person(view.deployment.requester)
         line = (
-            f"! *Still waits for a decision*: {what(view)} at {question.weight} %. {requester}, please decide · {until}"
+            f"! *Still waits for a decision*: {what(view)} {_at(question.weight)}. {requester}, please decide · {until}"
         )
         yield _note(view, f"decide.{index}.nudge", [line])
     if view.escalated:
         rule = view.approval.rule if view.approval else None
         named = (rule.fallback or rule.group) if rule else None
         who = f" {group(named)}, please have a look." if named else ""
-        line = f"! *Nobody has decided yet*: {what(view)} at {question.weight} %.{who} It waits {until}"
+        line = f"! *Nobody has decided yet*: {what(view)} {_at(question.weight)}.{who} It waits {until}"
         yield _note(view, f"decide.{index}.escalated", [line], broadcast=True)
 
 
@@ -139,10 +143,11 @@ def _answer(view: DeploymentView, progression: Progression, one: Reached, after:
     """How a question ended, for the middle of a line."""
     deployment, position = view.deployment, progression.position
     by = f" by {name(one.by)}" if one.by else ""
+    gone_on = f"promoted{by}" if one.weight else f"all traffic was switched{by}"
     if after is not None:
-        return f"it was changed outside the bot to {after.weight} %" if after.elsewhere else f"promoted{by}"
+        return f"it was changed outside the bot to {after.weight} %" if after.elsewhere else gone_on
     if one.left is not None and position.promoted:
-        return f"promoted{by}"
+        return gone_on
     if deployment.phase not in UNDER_WAY:
         return inner(phase_words(deployment.phase))
     if deployment.request is not None:
@@ -155,8 +160,13 @@ def _answer(view: DeploymentView, progression: Progression, one: Reached, after:
     if position.held is not None:
         return clause(inner(position.held.why) if position.held.by is None else position.held.why)
     if position.approved > one.weight and position.approved_by is not None:
-        return f"promoted to {position.approved} % by {name(position.approved_by)}"
+        who = name(position.approved_by)
+        return f"promoted to {position.approved} % by {who}" if one.weight else f"{who} switches all traffic"
     return "it goes on"
+
+
+def _at(weight: int) -> str:
+    return f"at {weight} %" if weight else "before the switch"
 
 
 def countdown_notes(view: DeploymentView) -> Iterator[Note]:

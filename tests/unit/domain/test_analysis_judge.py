@@ -112,6 +112,20 @@ def test_what_is_counted_and_shown() -> None:
     )
 
 
+def test_where_nothing_is_beside_it_what_was_before_stands_in_for_who_has_no_other_yardstick() -> None:
+    alone = replace(LATENCY, limit=None, against_stable=Comparison(ratio=1.5))
+    before = read(100, at=EARLIER)
+    assert judge(alone, read(151), None, before).verdict is FAIL
+    kept = judge(alone, read(149), None, before)
+    assert (kept.verdict, kept.sentence) == (
+        PASS,
+        "p95: 149 ms of 400 samples keeps the 150 ms allowed beside the 100 ms before the deployment.",
+    )
+    assert judge(alone, read(149), None, None).verdict is INCONCLUSIVE
+    # Where there is a limit, that is enough.
+    assert judge(replace(alone, limit=500.0), read(499), None, before).verdict is PASS
+
+
 BESIDE = replace(LATENCY, limit=None, against_stable=Comparison(ratio=1.5, tolerance=50))
 
 

@@ -53,6 +53,7 @@ def test_a_promote_and_an_abort_at_once_end_in_one_of_both(seed: int, tmp_path_f
         await asyncio.gather(w.say("promote", one, by="Hedy", step=0, to=50), w.abort(one), return_exceptions=True)
         done = await w.ended(one)
         assert done.phase is Phase.ABORTED
+        assert done.note == "no good. v1 serves again."
         assert w.site.whats() in (["20 %", "take back"], ["20 %", "50 %", "take back"])
         assert not w.site.stopped_stable
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from canary_world import Canaries, play, story
+from canary_world import ERRORS, Canaries, play, story
 
+from bot.domain.analysis.check import Comparison
 from bot.domain.deployment import Resolution
 from bot.domain.dora import failed_at, restored_after
 from bot.domain.errors import OutcomeUnknown, ProviderRejected, RequestRefused
@@ -235,6 +237,18 @@ async def test_blue_green_is_verified_without_traffic_and_switched_at_once(w: Ca
     done = await w.ended(await w.deploy())
     assert done.phase is Phase.SUCCEEDED
     assert w.site.whats() == ["0 %", "100 %", "promote"]
+
+
+@story(
+    strategy=BlueGreen(keep=6, verify=3),
+    checks=(replace(ERRORS, against_stable=Comparison(ratio=1.5, tolerance=0.01)),),
+)
+async def test_what_is_kept_after_the_switch_gets_no_traffic_and_is_not_compared_with(w: Canaries) -> None:
+    w.numbers.shares["v1"] = None  # as it is with a release that nobody asks anything
+    done = await w.ended(await w.deploy(), within=60)
+    assert done.phase is Phase.SUCCEEDED
+    switched = next(made.at for made in w.site.made if made.what == "100 %")
+    assert "v1" not in {version for at, version in w.numbers.asked if at > switched}
 
 
 @story(strategy=BlueGreen(keep=60, verify=3))

@@ -31,6 +31,7 @@ from bot.domain.grammar import PromoteIntent, Vocabulary, parse
 from bot.domain.ids import DeploymentId
 from bot.domain.metric import Track
 from bot.domain.strategy.moves import Abort, Cause
+from bot.domain.strategy.plan import PlannedStep
 from bot.domain.view import Overview
 from bot.slack.names import ActionId, ButtonValue
 from bot.slack.render import answers
@@ -152,6 +153,50 @@ def test_the_countdowns_note_says_when_its_numbers_were_and_that_the_card_has_ne
     text = note(SCENES["rollout.countdown"], next(iter(_countdowns("rollout.countdown")))).message.blocks[0]
     assert "; the card has the newest numbers." in text["text"]["text"]
     assert "looked at" not in text["text"]["text"]
+
+
+def green(**changes: Any) -> DeploymentView:
+    """Green is up beside blue and has no traffic yet."""
+    going = progression(looks=())
+    reached = replace(going.steps[0], weight=0, **changes)
+    asked = replace(question(), weight=0, options=(100,))
+    going = replace(going, position=replace(going.position, weight=0), question=asked, steps=(reached,))
+    shown = rollout(P.PAUSED, going)
+    return replace(shown, steps=(PlannedStep(weight=0, bake=5.0, approval=True), PlannedStep(weight=100, bake=15.0)))
+
+
+def test_what_has_no_traffic_yet_is_switched_to_and_not_promoted() -> None:
+    view = green()
+    assert labels(view) == ["Switch all traffic", "Hold", "Abort"]
+    assert value(view, "Switch all traffic") == replace(value(view, "Hold"), to=100)
+    [press, hold, _] = buttons(view)
+    assert press["accessibility_label"] == "Switch all traffic of checkout in staging to v1.2"
+    assert press["confirm"]["title"]["text"] == "Switch all traffic to #42?"
+    assert press["confirm"]["text"]["text"].endswith("What runs now is kept ready to switch back to.")
+    assert hold["accessibility_label"] == "Hold v1.2 of checkout in staging before it gets any traffic"
+    shown = card(view)
+    assert "*Rollout* – step 1 of 2, no traffic yet · since" in shown
+    assert "*Waits for a decision* – switch all traffic to it? ·" in shown
+    assert "○ *errors* – looked at as soon as it gets traffic" in shown
+    assert "0 %" not in shown.replace("100 %", "")
+    assert ", no traffic yet, waits for a decision" in spoken(view)
+    asked = note(view, "decide.0").message.blocks[0]["text"]["text"]
+    assert "to staging gets no traffic yet. Switch all traffic to it? <@U0ADA>, please say by" in asked
+
+
+def test_a_switch_is_told_as_one() -> None:
+    view = green(left=at(10), by=GRACE, asked=True)
+    progressed = view.deployment.progression
+    assert progressed is not None
+    after = replace(progressed.steps[0], step=1, weight=100, at=at(10), left=None, by=None, asked=False)
+    going = replace(progressed, question=None, steps=(progressed.steps[0], after))
+    going = replace(going, position=replace(going.position, step=1, weight=100))
+    view = replace(view, deployment=replace(view.deployment, progression=going, phase=P.DEPLOYING))
+    said = {one.key: one.message.text for one in notes(view)}
+    asked = "○ A decision was asked for: #42 checkout v1.2 to staging before the switch"
+    assert said["decide.0"] == f"{asked} – all traffic was switched by Grace Hopper."
+    assert said["step.0"] == "✓ All traffic is switched to v1.2 by Grace Hopper."
+    assert "step 2 of 2, all of the traffic" in card(view)
 
 
 def _countdowns(scene: str) -> list[str]:

@@ -81,10 +81,8 @@ def test_secrets_are_copied_by_name_and_tokens_never() -> None:
 
 
 def test_nothing_that_is_copied_is_changed_in_the_template() -> None:
-    one = {
-        "metadata": {"name": "web", "annotations": {"a": "1"}},
-        "spec": {"clusterIP": "10.0.0.1", "ports": [{"nodePort": 1}]},
-    }
+    spec: dict[str, Any] = {"clusterIP": "10.0.0.1", "ports": [{"nodePort": 1}]}
+    one = {"metadata": {"name": "web", "annotations": {"a": "1"}}, "spec": spec}
     service = Kind("v1", "services", "Service")
     [kind] = [kind for kind in KINDS if kind == service]
     [copy] = copying.copies({kind: [one]}, options(), 7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from integration.previews.preview_world import LATER
+from integration.previews.preview_world import world as previews_world
 from kube.deployments import DeploymentController
 from kube.manifests import deployment
 from kube.server import KubeServer
@@ -173,3 +177,63 @@ async def test_a_right_that_is_missing_is_named_with_the_rule_that_grants_it(los
         role = found.server.get("roles", "shop", "deployment-architect")
         found.server.change("roles", "shop", "deployment-architect", {"rules": [*(role["rules"] or []), rule]})
         assert all(finding.ok for finding in await found.target().examine())
+
+
+ROLES = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+
+
+async def test_previews_use_every_right_of_previews_and_no_other() -> None:
+    given = documents("previews.yaml")
+    [policy] = [one for one in given if one["kind"] == "ValidatingAdmissionPolicy"]
+    [preview] = re.findall(r'matches\("(.+?)"\)', policy["spec"]["validations"][0]["expression"])
+    async with previews_world(alive=True) as here:
+        here.server.issue("bot", BOT)
+        here.server.load("", *[one for one in given if one["kind"] in ROLES])
+        kube = Kube(here.server.access(token="bot"))
+        try:
+            previews = here.previews(kube=kube)
+            first = await here.open(previews=previews)
+            *_, last = [each async for each in previews.observe(preview=first, service=CHECKOUT)]
+            assert isinstance(last, Outcome)
+            assert last.kind is OutcomeKind.SUCCEEDED
+            # Again, with another version: everything is there already.
+            again = await here.open(previews=previews, version="v1.3", operation="two")
+            assert [preview.number for preview in await previews.all()] == [7]
+            await previews.extend(number=7, identity=again.identity, until=LATER)
+            await previews.close(number=7, identity=again.identity)
+            async with asyncio.timeout(10):
+                while not await previews.close(number=7, identity=again.identity):
+                    await asyncio.sleep(0.02)
+        finally:
+            await kube.close()
+        for call in here.server.log:
+            if call.user == BOT and call.writes and call.resource not in NOT_SAID:
+                made = call.body["metadata"]["name"] if call.path == "/api/v1/namespaces" else ""
+                where = made or call.path.partition("/namespaces/")[2].split("/")[0]
+                assert re.fullmatch(preview, where), f"the policy would not have let through: {call.verb} {call.path}"
+        refused = [f"{call.verb} {call.path}" for call in here.server.log if call.code in (401, 403)]
+        assert refused == []
+        assert used(here.server) == granted(given)
+
+
+def test_the_policy_holds_where_rights_cannot() -> None:
+    """What it matches is all that the role may change, and whom it is about is who has the role."""
+    given = documents("previews.yaml")
+    [policy] = [one for one in given if one["kind"] == "ValidatingAdmissionPolicy"]
+    [binding] = [one for one in given if one["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["validationActions"] == ["Deny"]
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    matched = {
+        (rule["apiGroups"][0], resource)
+        for rule in policy["spec"]["matchConstraints"]["resourceRules"]
+        for resource in rule["resources"]
+        if set(rule["operations"]) == {"CREATE", "UPDATE", "DELETE"}
+    }
+    changed = {
+        (group, resource)
+        for verb, group, resource in granted([one for one in given if one["kind"] == "ClusterRole"])
+        if verb not in ("get", "list", "watch")
+    }
+    assert matched == changed
+    assert f'"{BOT}"' in policy["spec"]["matchConditions"][0]["expression"]

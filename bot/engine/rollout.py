@@ -21,7 +21,7 @@ from bot.engine.patience import patiently
 from bot.engine.permits import ClosedError
 from bot.engine.places import remember
 from bot.engine.tracing import asking
-from bot.ports.target import SupportsAbort
+from bot.ports.target import ChecksSteps, SupportsAbort
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -67,10 +67,19 @@ class Rollout:
         target = await self.target(deployment)
         try:
             plan = await patiently(lambda: target.plan(release=deployment.release), patience=20)
+            if isinstance(target, ChecksSteps) and not deployment.is_rollback:
+                paced, weights = target, await self._weights(deployment)
+                await patiently(lambda: paced.check_steps(weights=weights), patience=20)
         except ProviderError as error:
             return end(EndKind.ERRORED, f"It could not be planned: {error.message} Nothing was changed.")
         await self.ledger.amend(deployment_id, lambda found: found.evolve(plan=plan))
         return end(EndKind.DONE)
+
+    async def _weights(self, deployment: Deployment) -> list[int]:
+        """Where its strategy stops on the way; nowhere for one without steps."""
+        catalog = await self.catalogs.at(deployment.catalog_revision)
+        strategy = catalog.strategy(deployment.strategy, deployment.service, deployment.environment)
+        return [step.weight for step in steps_of(strategy) if step.how is How.WEIGHT]
 
     async def record_previous(self, deployment_id: DeploymentId) -> End:
         """Write down what runs now, before anything is changed."""

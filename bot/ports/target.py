@@ -82,6 +82,16 @@ class SupportsRecreate(Protocol):
 
 
 @runtime_checkable
+class ChecksSteps(Protocol):
+    """A target whose platform has steps of its own, between which it waits for somebody's word."""
+
+    async def check_steps(self, *, weights: Sequence[int]) -> None:
+        """Raise `ProviderRejected` unless a strategy with these ``weights`` can pace the platform's steps; reading
+        only. None of them means that the strategy has no steps and nobody is asked on the way.
+        """
+
+
+@runtime_checkable
 class Examines(Protocol):
     """A target that can tell, without changing anything, whether it may do all that it will have to do."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kube.deployments import DeploymentController
+from kube.manifests import deployment
+from kube.server import KubeServer
 
 from bot.bootstrap import provider_models
 from bot.catalog.load import parse
@@ -16,13 +19,15 @@ from bot.domain.ids import EnvironmentName, OperationId, ServiceName
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
 from bot.domain.strategy.powers import Power
 from bot.ports import target as ports
+from bot.ports.images import Images as ImagesPort
 from bot.ports.target import SupportsAbort, SupportsPromote, SupportsRecreate, SupportsTrafficWeight
 from bot.sandbox.samples import write_artifacts
 from integrations import registry
+from integrations._shared.kube.api import Kube
 from integrations.local import LocalPlatform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from bot.domain.ids import OperationId as Name
@@ -38,12 +43,14 @@ CHECKOUT, STAGING = ServiceName("checkout"), EnvironmentName("staging")
 
 @dataclass(frozen=True)
 class Subject:
-    """A target with nothing running, and two good versions (v1.1, v1.2) and a bad one (v1.5-rc1) to bring there."""
+    """A target with nothing of ours running; two good versions (v1.1, v1.2) and a bad one (v1.5-rc1) to bring there."""
 
     target: Target
     images: Images
     again: Callable[[], Target]
     """The same target, built anew as after a restart of the bot."""
+    begins_empty: bool = True
+    """Whether nothing runs there at first; else somebody made it before the bot came, with a release of their own."""
 
 
 @asynccontextmanager
@@ -71,7 +78,60 @@ roles:
         await LocalPlatform(folder / "platform").stop_all()
 
 
-TARGETS = {"local": local}
+@dataclass(frozen=True)
+class Pinned(ImagesPort):
+    """What lies in folders, as images in a registry."""
+
+    found: ImagesPort
+
+    async def resolve(self, *, version: str) -> Release:
+        release = await self.found.resolve(version=version)
+        location = f"ghcr.io/acme/checkout@{release.artifact.digest}"
+        return replace(release, artifact=replace(release.artifact, location=location))
+
+    async def has(self, *, release: Release) -> bool:
+        return release.same_as(await self.found.resolve(version=release.version))
+
+    async def versions(self, *, prefix: str = "", limit: int = 100) -> Sequence[str]:
+        return await self.found.versions(prefix=prefix, limit=limit)
+
+
+@asynccontextmanager
+async def kubernetes(folder: Path) -> AsyncIterator[Subject]:
+    """A Deployment in the strict fake of a cluster, whose seconds last two hundredths."""
+    write_artifacts(folder / "artifacts")
+    text = """
+version: 1
+channel: "#x"
+clusters: { main: { type: in_cluster } }
+environments: { staging: {} }
+services:
+  checkout:
+    target: { type: kubernetes, cluster: main, namespace: shop, workload: checkout, container: web }
+    images: { type: local, folder: artifacts/checkout }
+roles:
+  nobody: { members: [U0ADA], allow: [{ actions: [deploy] }] }
+"""
+    service = parse(text, str(folder / "config.yaml"), provider_models()).service("checkout")
+    images = Pinned(registry.build_images(service.images, service=CHECKOUT))
+    async with KubeServer.running() as server:
+        made = deployment("checkout", {"web": "ghcr.io/acme/checkout:v1.0"}, replicas=1, progressDeadlineSeconds=20)
+        server.add("deployments", "shop", made)
+        controller = DeploymentController(server, pace=0.005, second=0.02)
+        controller.behaves((await images.resolve(version="v1.5-rc1")).artifact.digest, "crash")
+        kube = Kube(server.access())
+
+        def build() -> Target:
+            return registry.build_target(service.targets[STAGING], service=CHECKOUT, environment=STAGING, kube=kube)
+
+        async with controller:
+            try:
+                yield Subject(build(), images, build, begins_empty=False)
+            finally:
+                await kube.close()
+
+
+TARGETS = {"kubernetes": kubernetes, "local": local}
 
 
 @pytest.fixture(params=sorted(TARGETS))
@@ -92,7 +152,13 @@ async def bring(subject: Subject, version: str, operation: str) -> Outcome:
     return await ends(subject.target, handle)
 
 
+def empty(subject: Subject) -> None:
+    if not subject.begins_empty:
+        pytest.skip("what it deploys to is made by others, and never empty")
+
+
 async def test_nothing_runs_before_the_first_release(subject: Subject) -> None:
+    empty(subject)
     assert await subject.target.current() is None
     plan = await subject.target.plan(release=await subject.images.resolve(version="v1.1"))
     assert plan.current is None
@@ -142,6 +208,7 @@ async def test_what_ran_before_comes_back(subject: Subject) -> None:
 
 
 async def test_nothing_comes_back_when_nothing_ran(subject: Subject) -> None:
+    empty(subject)
     await bring(subject, "v1.1", "one")
     handle = await subject.target.restore(to=None, operation=OperationId("back"))
     assert (await ends(subject.target, handle)).kind is OutcomeKind.SUCCEEDED

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from bot.domain.ids import EnvironmentName, ServiceName
 from bot.domain.strategy.powers import Power
 from bot.ports import target
 from integrations import registry
+from integrations._shared.kube.api import Kube
 from integrations.local.metrics import QUERIES
 from integrations.registry import IMAGES, METRICS, TARGETS, Entry, Registry
 
@@ -147,7 +149,8 @@ def test_looking_for_packages_imports_none() -> None:
 
 
 def test_the_powers_of_a_target_are_those_that_it_has(tmp_path: Path) -> None:
-    options = {"local": {"root": str(tmp_path)}}
+    on_cluster = {"cluster": "main", "namespace": "shop", "workload": "checkout"}
+    options = {"kubernetes": on_cluster, "local": {"root": str(tmp_path)}}
     powers = TARGETS.powers()
     assert set(powers) == set(TARGETS.names()) == set(options)
     assert "nomad" not in powers
@@ -155,7 +158,10 @@ def test_the_powers_of_a_target_are_those_that_it_has(tmp_path: Path) -> None:
         powers["nomad"]
     for name in powers:
         reference = ProviderRef(kind=name, options=options[name])
-        built = registry.build_target(reference, service=ServiceName("a"), environment=EnvironmentName("staging"))
+        kube = Kube(SimpleNamespace(name="main")) if options[name] is on_cluster else None
+        built = registry.build_target(
+            reference, service=ServiceName("a"), environment=EnvironmentName("staging"), kube=kube
+        )
         for power in Power:
             methods = [method for method in vars(getattr(target, power.protocol)) if not method.startswith("_")]
             assert methods

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
+    from bot.domain.catalog import Catalog
     from bot.domain.ids import OperationId, ServiceName
     from bot.domain.release import Release
     from bot.domain.rollout import Outcome, Progress
@@ -92,3 +93,13 @@ class Previews(Protocol):
         With ``over_at`` only if it is over by then: raises `SomebodyWasFaster` when it was extended meanwhile, and
         when another one has the number by now.
         """
+
+
+class PreviewSource(Protocol):
+    """How the engine comes by previews."""
+
+    def of(self, catalog: Catalog, service: ServiceName) -> Previews | None:
+        """The previews that a service has a part in; None when it has none. Raises `ConfigurationError`."""
+
+    def every(self, catalog: Catalog) -> Sequence[Previews]:
+        """All that the configuration describes, each once. Raises `ConfigurationError`."""

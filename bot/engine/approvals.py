@@ -13,6 +13,7 @@ from bot.domain.errors import IdentityUnknown, InvalidTransition, NotAuthorized,
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action, Effect, Rule
 from bot.domain.policy.approval import Ballot, TallyState
+from bot.domain.redact import redact
 from bot.domain.view import ApprovalView
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Approvals:
                 "is another one now.",
                 hint="Its message shows what it is now; decide there.",
             )
-        now = self.ledger.now()
+        now, reason = self.ledger.now(), redact(reason)  # everybody reads it
         ballot = Ballot(actor=requester.actor, approve=approve, reason=reason, at=now, subject_hash=current)
         deed = Deed(actor=requester.actor, at=now, reason=reason, door=requester.door, rule=rule)
         counted = await self.ballots.cast(deployment_id, ballot, deed=deed)

@@ -15,6 +15,7 @@ from bot.domain.ago import ago
 from bot.domain.errors import BadCommand, DeploymentArchitectError, UnknownEnvironment
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.scope import EVERYTHING
+from bot.domain.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -80,10 +81,13 @@ def typed(scope: Scope) -> str:
 
 
 def needed(reason: str, message: str, hint: str) -> str:
-    """The reason without blanks around it; raises `BadCommand` when there is none."""
+    """The reason without blanks around it, and without what looks like a secret: everybody reads it.
+
+    Raises `BadCommand` when there is none.
+    """
     if not reason.strip():
         raise BadCommand(message, hint=hint)
-    return reason.strip()
+    return redact(reason.strip())
 
 
 def ahead(until: datetime | None, now: datetime, what: str) -> datetime | None:

@@ -11,6 +11,7 @@ from bot.domain.ids import new_deployment_id
 from bot.domain.policy.access import Action
 from bot.domain.policy.gates import stopping
 from bot.domain.policy.override import OverrideKind
+from bot.domain.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +163,7 @@ class Orders:
             scope=catalog.lock_scope(release.service, admitted.environment),
             release=release,
             strategy=_strategy(catalog, admitted),
-            reason=order.reason,
+            reason=redact(order.reason),  # everybody reads it
             requester=order.requester.actor,
             channel=order.channel or catalog.service(release.service).channel or catalog.channel,
             catalog_revision=catalog.revision,

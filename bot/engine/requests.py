@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from bot.domain.catalog import Catalog
     from bot.domain.deployment import Deployment
-    from bot.domain.ids import DeploymentId, LockScope
+    from bot.domain.history import Placement
+    from bot.domain.ids import DeploymentId, EnvironmentName, LockScope, ServiceName
     from bot.domain.release import Release
     from bot.engine.durable import Durable
     from bot.engine.gatekeeper import Gatekeeper
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.providers import CatalogSource, Providers
     from bot.ports.schedules import Schedules
+
+_CHANGING = frozenset({Phase.DEPLOYING, Phase.PAUSED, Phase.VERIFYING})
 
 
 @dataclass(kw_only=True)
@@ -145,15 +148,10 @@ class Requests:
         service_name, environment_name = self.orders.place(catalog, service, environment)
         self.gatekeeper.authorise(requester, Action.ROLLBACK, service_name, environment_name)
         placement = await self.orders.placement(service_name, environment_name)
+        if to is None:
+            await self._none_under_way(service_name, environment_name, placement)
         if placement is None or placement.deployment is None:
             runs = f"It runs {placement.release.version}, which" if placement else "What it runs, if anything,"
-            for other in await self.deployments.active():
-                if (other.service, other.environment) == (service_name, environment_name) and other.phase.holds_lock:
-                    raise NoRollback(
-                        f"There is nothing to roll back yet: #{other.number}, {other.release.version}, is "
-                        f"{other.phase.words} in {environment}. {runs} was there before.",
-                        hint=f"`/deploy abort #{other.number}` stops it and brings back what ran before.",
-                    )
             raise NoRollback(
                 f"There is nothing to roll back: {service} in {environment} was never deployed from here. "
                 f"{runs} was there before.",
@@ -267,6 +265,21 @@ class Requests:
         )
         await self.durable.begin(added.id, added.scope)
         return added
+
+    async def _none_under_way(
+        self, service: ServiceName, environment: EnvironmentName, placement: Placement | None
+    ) -> None:
+        """Refuse to take back what ran before a change that is under way: whoever asks means that change."""
+        for other in await self.deployments.active():
+            here = (other.service, other.environment) == (service, environment)
+            if here and other.phase in _CHANGING and not other.is_rollback and other.request is None:
+                before = placement.release.version if placement else "what ran before"
+                raise NoRollback(
+                    f"#{other.number}, {service} {other.release.version}, is {other.phase.words} in {environment} "
+                    f"just now; a rollback would take back {before}, which it replaces.",
+                    hint=f"`/deploy abort #{other.number}` stops it and brings {before} back. "
+                    "To go back further than that, say the version: `to=…`.",
+                )
 
     def _new(self, admitted: Admitted, *, rollback_of: DeploymentId | None = None) -> Deployment:
         at = Moment(phase=Phase.REQUESTED, at=self.ledger.now(), actor=admitted.order.requester.actor)

@@ -139,7 +139,12 @@ def accepted(deployment: Deployment, permalink: str | None = None) -> Message:
 
 
 def help_(entries: Sequence[HelpEntry], *, intro: str = "") -> Message:
-    """What can be said, each with an example."""
+    """What can be said, each with an example; a word that takes a right that its reader lacks is not among it."""
+    if not entries:
+        nothing = (
+            f"That takes a right that you do not have. {COMMAND} may tells who has it; {COMMAND} help what you may."
+        )
+        return compose(nothing, [b.section(f"– {nothing}")])
     content: list[Block] = [b.header(f"What {COMMAND} understands")]
     if intro:
         content.append(b.section(escape(intro, 600)))

@@ -355,7 +355,7 @@ def test_a_rollback_passes_freezes_approval_and_the_queue(happens: Happens) -> N
     happens(story)
 
 
-def test_while_the_first_one_runs_there_is_nothing_to_roll_back_to_and_it_says_what_to_do(happens: Happens) -> None:
+def test_while_a_change_is_under_way_nobody_takes_back_what_it_replaces(happens: Happens) -> None:
     async def story(hands: Hands) -> None:
         async def asked() -> NoRollback:
             back = hands.engine.requests.roll_back_place("checkout", "staging", requester=hands.who("Ada"), origin="b1")
@@ -366,8 +366,13 @@ def test_while_the_first_one_runs_there_is_nothing_to_roll_back_to_and_it_says_w
         assert "was never deployed from here" in (await asked()).message
         running = await hands.until(await hands.deploy("v1", "staging"), Phase.DEPLOYING)
         refusal = await asked()
-        assert "nothing to roll back yet: #1, v1, is deploying in staging" in refusal.message
-        assert refusal.hint == "`/deploy abort #1` stops it and brings back what ran before."
+        assert "#1, checkout v1, is deploying in staging just now" in refusal.message
+        assert "`/deploy abort #1` stops it" in (refusal.hint or "")
+        await hands.until(running, Phase.SUCCEEDED)
+        running = await hands.until(await hands.deploy("v2", "staging"), Phase.DEPLOYING)
+        refusal = await asked()
+        assert "a rollback would take back v1, which it replaces" in refusal.message
+        assert "brings v1 back" in (refusal.hint or "")
         await hands.until(running, Phase.SUCCEEDED)
 
     happens(story)

@@ -9,6 +9,7 @@ from unit.engine.simulation.outside import catalog, release
 
 from bot.domain.errors import InvalidTransition, NotAuthorized, RequestRefused, SomebodyWasFaster
 from bot.domain.lifecycle import Phase
+from bot.domain.policy.scope import EVERYTHING
 
 if TYPE_CHECKING:
     from unit.conftest import Happens
@@ -110,6 +111,21 @@ def test_one_no_ends_it_and_takes_a_reason(happens: Happens) -> None:
         assert hands.changes() == []
         with pytest.raises(SomebodyWasFaster, match=r"Grace already rejected #1, (just now|\d+ s ago)"):
             await hands.approve(one, by="Hedy")
+
+    happens(story)
+
+
+def test_a_secret_in_a_reason_is_shown_to_nobody(happens: Happens) -> None:
+    """People paste what they have at hand; what they give as a reason, everybody reads."""
+
+    async def story(hands: Hands) -> None:
+        pasted, shown = "see api_key=Zm9vYmFy", "see api_key=[hidden]"
+        one = await hands.awaited(reason=pasted)
+        assert one.reason == shown
+        await hands.reject(one, reason=pasted)
+        assert (await hands.until(one, Phase.REJECTED)).note == f"Grace rejected it: {shown}"
+        lock = await hands.do(hands.engine.locking.lock(scope=EVERYTHING, requester=hands.who("Linus"), reason=pasted))
+        assert lock.reason == shown
 
     happens(story)
 

@@ -155,6 +155,12 @@ def test_a_notice_shows_its_detail_word_for_word() -> None:
     assert shown.blocks[1]["elements"][0]["elements"][0]["text"] == "config.yaml:3:5\n  *x* <!channel>"
 
 
+def test_help_about_what_one_may_not_says_so() -> None:
+    shown = answers.help_([])
+    assert "takes a right that you do not have" in shown.text
+    assert shown.text in str(shown.blocks)
+
+
 def test_the_queue_tells_holder_order_and_wait() -> None:
     shown = answers.queue(LockScope("staging"), queue().holder, [view(Phase.QUEUED)])
     assert "#40" in shown.text

@@ -72,6 +72,11 @@ class Progression:
     steps: tuple[Reached, ...] = ()
     """Every weight that it has come to so far, the oldest first."""
 
+    @property
+    def got_nothing(self) -> bool:
+        """Whether the release came up and certainly never got any traffic: nobody has let it go that far."""
+        return bool(self.steps) and not any(one.weight for one in self.steps) and not self.position.approved
+
     def moved(self, position: Position, at: datetime, *, elsewhere: bool = False) -> Progression:
         """At another position; a weight that was left for it, and the one that was come to, are on record."""
         was, steps = self.position, self.steps

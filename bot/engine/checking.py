@@ -63,19 +63,20 @@ class Checking:
         before: Mapping[str, Reading],
         at: datetime,
         alone: bool = False,
-        beside: bool = True,
+        weight: int = 100,
     ) -> tuple[Watch, ...]:
         """The watches after whatever look is due at ``at``. ``alone``, it is the stable release and nothing is beside
-        it. Unless ``beside``, what ran before it is kept and gets no traffic: there is nothing to compare with.
+        it. ``weight`` is how many per cent of the traffic it gets: with none, whatever needs traffic is not looked at;
+        with all of it, what ran before is kept and gets none, so there is nothing to compare with.
         """
         track = Track.STABLE if alone else Track.CANARY
 
         async def one(watch: Watch) -> Watch:
-            if at < watch.next_look(since):
-                return watch
             check = watch.check
+            if at < watch.next_look(since) or (weight == 0 and check.needs_traffic):
+                return watch
             reads = [self._read(deployment, check, deployment.release, track, at)]
-            if beside and not alone and deployment.previous is not None:
+            if weight < 100 and not alone and deployment.previous is not None:
                 reads.append(self._read(deployment, check, deployment.previous.release, Track.STABLE, at))
             canary, *others = await asyncio.gather(*reads)
             stable = others[0] if others else None

@@ -93,7 +93,10 @@ class Eyes:
 
     def _times(self, watches: Sequence[Watch], progression: Progression, now: datetime) -> list[datetime]:
         weigh = now if self._weighed is None else self._weighed + _LOOK_AT_WEIGHT
-        return [weigh, *(watch.next_look(progression.position.since) for watch in watches)]
+        position = progression.position
+        dry = position.begun and position.weight == 0
+        looks = (watch.next_look(position.since) for watch in watches if not (dry and watch.check.needs_traffic))
+        return [weigh, *looks]
 
     async def _look(self, deployment: Deployment, progression: Progression, now: datetime) -> Seen:
         watches, weight = await asyncio.gather(
@@ -103,7 +106,7 @@ class Eyes:
                 since=progression.position.since,
                 before=progression.before,
                 at=now,
-                beside=progression.position.weight < 100,
+                weight=progression.position.weight,
             ),
             self._weight(deployment, now),
         )

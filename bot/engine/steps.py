@@ -264,6 +264,8 @@ class Steps:
         if restored:
             before = deployment.previous
             left = f"{before.release.version} serves again." if before else "Nothing ran there before, nor does now."
+            if before and deployment.progression and deployment.progression.got_nothing:
+                left = f"{before.release.version} serves as before; nothing was switched."
             first, newline, rest = note.partition("\n")  # the first line is the summary, the rest are details
             if phase is Phase.ABORTED and deployment.request and (reason := deployment.request.reason.strip()):
                 first = f"{reason.rstrip('.')}. {first}".strip()

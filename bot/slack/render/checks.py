@@ -143,9 +143,10 @@ def _bound(check: Check) -> str:
 def _whose(view: DeploymentView, check: Check, baseline: float) -> str:
     """Where the number came from that it is compared with."""
     stable = [one.value for one in view.readings.get(check.name, {}).get(Track.STABLE, ())]
-    if check.against_stable is not None and baseline in stable:
-        return "stable"
     progression = view.deployment.progression
+    kept = progression is not None and progression.position.weight == 100  # and gets no traffic any more
+    if check.against_stable is not None and baseline in stable and not kept:
+        return "stable"
     before = progression.before.get(check.name) if progression else None
     return "before" if before is not None and before.number == baseline else "stable"
 

@@ -313,3 +313,27 @@ def test_a_replica_that_stops_as_it_is_asked_to_goes_on_later(
         assert w.site.whats() == WHOLE
 
     play(tell, tmp_path_factory, steps=SHORT)
+
+
+@story(strategy=BlueGreen(keep=6, verify=30))
+async def test_what_needs_traffic_is_not_looked_at_before_there_is_any(w: Canaries) -> None:
+    done = await w.ended(await w.deploy())
+    assert done.phase is Phase.SUCCEEDED
+    assert done.progression is not None
+    switched = next(made.at for made in w.site.made if made.what == "100 %")
+    assert [version for at, version in w.numbers.asked if version == "v2" and at < switched] == []
+    assert [len(one.judgements) for one in done.progression.steps] == [0, 1]
+
+
+@story(strategy=BlueGreen(keep=6, verify=3, approval=True))
+async def test_what_is_taken_back_before_the_switch_says_that_nothing_was_switched(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.asked(one, 0)
+    await w.abort(one)
+    assert (await w.ended(one)).note == "no good. v1 serves as before; nothing was switched."
+    two = await w.deploy()
+    await w.asked(two, 0)
+    await w.say("promote", two, by="Hedy", to=100)
+    await w.when(two, lambda row: row.progression and row.progression.position.weight == 100)
+    await w.abort(two)
+    assert (await w.ended(two)).note == "no good. v1 serves again."

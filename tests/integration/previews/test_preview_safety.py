@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from integration.previews.preview_world import CHECKOUT, LATER, everything, inside, release, world
 from kube.resources import BY_PLURAL, RESOURCES
 
 from bot.domain.errors import ProviderError, ProviderRejected, RequestRefused, SomebodyWasFaster
+from bot.domain.rollout import Outcome, OutcomeKind
 from integrations._shared.kube.api import Kube
 
 if TYPE_CHECKING:
@@ -290,6 +294,34 @@ def meddled(here: World, path: str, deed: Callable[[], object]) -> Kube:
                 left.pop()()
 
     return Meddled(here.server.access())
+
+
+def documented() -> list[dict[str, Any]]:
+    """The rules that the documentation says are needed."""
+    page = (Path(__file__).parents[3] / "docs" / "previews.md").read_text()
+    [text] = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    [role] = [each for each in yaml.safe_load_all(text) if each["kind"] == "ClusterRole"]
+    rules: list[dict[str, Any]] = role["rules"]
+    return rules
+
+
+async def test_the_documented_rights_are_enough() -> None:
+    async with world(alive=True) as here:
+        here.server.allow("bot", documented())
+        kube = Kube(here.server.access(token="bot"))
+        subject = here.previews(kube=kube)
+        preview = await here.open(previews=subject)
+        await here.open(version="v1.3", operation="two", previews=subject)
+        found = await subject.find(number=7)
+        assert found is not None
+        seen = [each async for each in subject.observe(preview=found, service=CHECKOUT)]
+        assert isinstance(seen[-1], Outcome)
+        assert seen[-1].kind is OutcomeKind.SUCCEEDED
+        await subject.extend(number=7, identity=preview.identity, until=LATER)
+        assert len(await subject.all()) == 1
+        await subject.close(number=7, identity=preview.identity)
+        await kube.close()
+        assert not [call for call in here.server.log if call.code == 403]
 
 
 async def test_a_missing_right_is_named() -> None:

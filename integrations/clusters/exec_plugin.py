@@ -108,6 +108,8 @@ async def run(plugin: Plugin, *, file: str, variables: Mapping[str, str], timeou
         # Also what it has started and left behind, and also when nobody waits for it any more.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        # What has left the group may hold the pipes for ever, and waiting means waiting for those too: they are closed.
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no other way
         await process.wait()
     if status != 0:
         said = "; ".join(last_lines(complained.decode("utf-8", "replace"), lines=2, width=150))

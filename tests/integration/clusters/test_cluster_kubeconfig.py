@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -337,12 +338,34 @@ async def test_a_command_that_does_not_end_is_ended_with_all_that_it_began(tmp_p
     command = plugin(tmp_path, body)
     document = config("https://127.0.0.1:1", user=user_of(command))
     found = access(tmp_path, document, exec=[str(command)], exec_timeout=1.5)
+    begun = time.monotonic()
     with pytest.raises(ProviderUnavailable, match=r"did not end within 1\.5 s"):
         await found.access()
+    assert time.monotonic() - begun < 10
     for pid in map(int, (tmp_path / "pids").read_text().split()):
         async with asyncio.timeout(5):
             while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
                 await asyncio.sleep(0.01)
+
+
+async def test_what_a_command_has_let_go_does_not_hold_us(tmp_path: Path) -> None:
+    """It is in no group of ours any more, and holds the pipe that we read from."""
+    import psutil
+
+    body = (
+        "import subprocess\n"
+        f"code = 'import time; time.sleep(60)'\n"
+        f"child = subprocess.Popen([{sys.executable!r}, '-c', code], start_new_session=True)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n" + printing({"token": SECRET})
+    )
+    command = plugin(tmp_path, body)
+    document = config("https://127.0.0.1:1", user=user_of(command))
+    found = access(tmp_path, document, exec=[str(command)], exec_timeout=1.5)
+    begun = time.monotonic()
+    with pytest.raises(ProviderUnavailable, match=r"did not end within 1\.5 s"):
+        await found.access()
+    assert time.monotonic() - begun < 10
+    psutil.Process(int((tmp_path / "pid").read_text())).kill()
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,5 @@ class Membership:
     actor: Actor
     groups: frozenset[str] = frozenset()
     door: Door | None = None
+    remembered: bool = False
+    """It could not be asked just now: this is what was known within the last hour, which is good for rollbacks only."""

@@ -80,11 +80,15 @@ class Gatekeeper:
         *,
         own: bool = False,
     ) -> str:
-        """The role that allows it. Raises `NotAuthorized` unless one does; for one's ``own``, only if one denies it."""
+        """The role that allows it, and whether that was only remembered: so it stands in the audit.
+
+        Raises `NotAuthorized` unless one does; for one's ``own``, only if one denies it.
+        """
         decision = may(self.catalogs.current().rules, member, action, service=service, environment=environment)
         if not decision.allowed and not (own and decision.role is None):
             raise NotAuthorized(decision.reason, hint="Ask somebody who has it, or an operator for the role.")
-        return decision.role or "their own request"
+        rule = decision.role or "their own request"
+        return f"{rule} (groups as last known)" if member.remembered else rule
 
     def authorise_scope(self, member: Membership, action: Action, scope: Scope, *, own: bool = False) -> str:
         """The roles that allow it in every place that ``scope`` covers; raises `NotAuthorized` for the first that none

@@ -77,7 +77,10 @@ class Identity:
         person, groups = await asyncio.gather(self._person(user_id, ours, patience), self._membership(patience))
         if person.actor is None:
             raise NotAuthorized(person.refusal)
-        return Membership(actor=person.actor, groups=groups.of_user.get(user_id, frozenset()))
+        remembered = self.clock() - min(person.read_at, groups.read_at) >= _FRESH
+        return Membership(
+            actor=person.actor, groups=groups.of_user.get(user_id, frozenset()), remembered=remembered and for_rollback
+        )
 
     async def member(self, actor: Actor, *, for_rollback: bool = False) -> Membership:
         """The actor with their groups now; raises like `membership`."""

@@ -78,12 +78,14 @@ async def test_who_leaves_a_group_has_lost_it_within_a_minute(
 async def test_when_slack_cannot_be_asked_the_answer_is_no_but_for_a_rollback_within_the_hour(
     identity: Identity, server: SandboxServer, clock: list[float]
 ) -> None:
-    await identity.membership("U0ADA", team_id=seed.TEAM_ID)
+    assert not (await identity.membership("U0ADA", team_id=seed.TEAM_ID, for_rollback=True)).remembered
     server.faults.down(60)
     clock[0] += 61
     with pytest.raises(IdentityUnknown, match="cannot be asked"):
         await identity.membership("U0ADA", team_id=seed.TEAM_ID)
-    assert (await identity.membership("U0ADA", team_id=seed.TEAM_ID, for_rollback=True)).groups
+    found = await identity.membership("U0ADA", team_id=seed.TEAM_ID, for_rollback=True)
+    assert found.groups
+    assert found.remembered, "it is on record that nobody could be asked"
     clock[0] += 3600
     with pytest.raises(IdentityUnknown, match="cannot be asked"):
         await identity.membership("U0ADA", team_id=seed.TEAM_ID, for_rollback=True)

@@ -96,6 +96,19 @@ def test_what_cannot_be_told_is_a_no(happens: Happens) -> None:
     happens(story)
 
 
+def test_what_was_only_remembered_of_somebody_is_on_record(happens: Happens) -> None:
+    async def story(hands: Hands) -> None:
+        ada = hands.who("Ada")
+        place = CHECKOUT, STAGING
+        assert hands.engine.gatekeeper.authorise(ada, Action.ROLLBACK, *place) == "developer"
+        remembered = replace(ada, remembered=True)
+        assert hands.engine.gatekeeper.authorise(remembered, Action.ROLLBACK, *place) == (
+            "developer (groups as last known)"
+        )
+
+    happens(story)
+
+
 def test_somebody_who_is_gone_may_nothing_any_more(happens: Happens) -> None:
     async def story(hands: Hands) -> None:
         one = await hands.awaited()

@@ -48,6 +48,7 @@ class Tales:
     bot: BotProcess | None = None
     passed: dict[str, list[str]] = field(default_factory=dict)
     """The points of each tale, in the order of its first telling."""
+    _log: list[str] = field(default_factory=list)
     _visited: dict[str, str] = field(default_factory=dict)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _traffic: asyncio.Task[None] | None = None
@@ -101,7 +102,7 @@ class Tales:
             if self.bot is not None:
                 await self.bot.kill()  # the next one may speak as much as it likes for a while
             assert not await self.tell(name, [])
-            found = list(dict.fromkeys(log.read_text().splitlines()))
+            found = list(dict.fromkeys(self._log))
             since = TALES[name].since
             self.passed[name] = [at for at in found[found.index(since) if since else 0 :] if _counts(at)]
         return self.passed[name]
@@ -138,6 +139,10 @@ class Tales:
         try:
             await tale.tell(run)
             await run.come_to_an_end()
+            # What is looked at from here on is no part of the tale.
+            (world.folder / "crash.json").write_text(_NOWHERE)
+            log = world.folder / "points.log"
+            self._log = log.read_text().splitlines() if log.exists() else []
             await tale.holds(run)
             await self._told(run, tale)
         finally:
@@ -194,6 +199,9 @@ class Tales:
             return not await self.world.under_way()
 
         await until(at_rest, what="rest after a failure")
+        for tale in TALES.values():
+            if await self.world.rows("SELECT 1 FROM locks WHERE ended_at IS NULL"):
+                await self.world.command("grace", f"unlock {tale.service} {tale.environment}")
 
 
 def _counts(at: str) -> bool:

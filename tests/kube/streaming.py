@@ -32,6 +32,10 @@ async def watch(
     since = reading.number(query.get("resourceVersion"), "resourceVersion")
     seconds = reading.number(query.get("timeoutSeconds"), "timeoutSeconds")
     marks = query.get("allowWatchBookmarks", "").lower() in ("1", "true")
+    everything = query.get("sendInitialEvents", "").lower() in ("1", "true")
+    if everything and query.get("resourceVersionMatch") != "NotOlderThan":
+        said = "sendInitialEvents: Forbidden: resourceVersionMatch=NotOlderThan is required"
+        raise failures.ApiFailure(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {said}')
     if since and faults.gone_http > 0:
         faults.gone_http -= 1
         raise failures.too_old(since, store.version)
@@ -47,7 +51,7 @@ async def watch(
         await stream.error(failures.too_large(since, store.version))
         return response
     try:
-        await stream.run(since, float(seconds or LONGEST))
+        await stream.run(None if everything else since, float(seconds or LONGEST), everything)
     except ConnectionError:
         pass  # the client has gone
     except _Broken:
@@ -65,7 +69,7 @@ class _Stream:
         self._server, self._response, self._scope, self._marks = server, response, scope, marks
         self._cuts, self._bookmarks = server.faults.cuts, server.faults.bookmarks
 
-    async def run(self, since: int | None, seconds: float) -> None:
+    async def run(self, since: int | None, seconds: float, everything: bool) -> None:
         store, faults = self._server.store, self._server.faults
         clock = asyncio.get_running_loop().time
         begun = clock()
@@ -74,6 +78,10 @@ class _Stream:
             for each in store.all(self._scope.resource, self._scope.namespace):
                 if self._scope.holds(each):
                     await self._send("ADDED", each)
+            if everything and self._marks:
+                mark = reading.bookmark(self._scope.resource, store.version)
+                mark["metadata"]["annotations"] = {"k8s.io/initial-events-end": "true"}
+                await self._send("BOOKMARK", mark)
         else:
             seen = store.position(since)
         while not self._server.closing:

@@ -165,7 +165,10 @@ async def _once(
         wait *= 2
     assert last is not None
     if isinstance(last, Conflict):
-        raise ProviderUnavailable(f"{workload.name} is being changed by others all the time.", provider=PROVIDER)
+        raise ProviderUnavailable(
+            f"{workload.name} is being changed by others all the time, or does not take the change: {last.message}",
+            provider=PROVIDER,
+        )
     raise last
 
 

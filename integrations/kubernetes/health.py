@@ -45,7 +45,7 @@ def asked_at(one: Object, container: str, *, port: int | None, path: str) -> mar
         None,
     )
     readiness = raw.at(spec, "readinessProbe", "httpGet")
-    at = raw.at(readiness, "port")
+    at = _number(spec, raw.at(readiness, "port"))
     if wanted.port in (None, at) and raw.text(readiness, "path") == wanted.path and not raw.at(readiness, "host"):
         return None  # the node asks for the very same
     number = wanted.port or port or _port(spec, at)
@@ -96,16 +96,23 @@ async def _ask(each: Look, pod: Object, probe: marks.Probe, timeout: float) -> s
     # Its name was checked above: nothing in it can lead elsewhere.
     place = path_to("v1", "pods", namespace=each.workload.namespace, name=name)
     try:
-        answer = await each.workload.kube.ask(f"{place}:{probe.port}/proxy{probe.path}", timeout=timeout)
+        status = await each.workload.kube.ask(f"{place}:{probe.port}/proxy{probe.path}", timeout=timeout)
     except ProviderError as error:
         return f"{name} cannot be asked for {probe.path}: {error.message}"
-    if answer.status == 403:
-        return f"We may not ask pods for {probe.path}: it needs get on pods/proxy."
-    return "" if 200 <= answer.status < 300 else f"{name} answers {probe.path} with {answer.status}."
+    hint = ", or we lack get on pods/proxy" if status == 403 else ""
+    return "" if 200 <= status < 300 else f"{name} answers {probe.path} with {status}{hint}."
 
 
-def _port(container: object, readiness: object) -> int | None:
-    if isinstance(readiness, int):
+def _number(container: object, port: object) -> int | None:
+    """A port by its number or its name."""
+    if isinstance(port, int):
+        return port
+    named = (each for each in raw.items(container, "ports") if raw.text(each, "name") == port)
+    return next((raw.count(each, "containerPort") or None for each in named), None)
+
+
+def _port(container: object, readiness: int | None) -> int | None:
+    if readiness is not None:
         return readiness
     ports = raw.items(container, "ports")
     numbers = [raw.count(each, "containerPort") for each in ports if raw.text(each, "protocol") in ("", "TCP")]

@@ -147,10 +147,10 @@ class _Follower:
                     clock.looked()
                     continue
             else:
-                progress = self._unseen()
-                if progress is not None and progress != told:
-                    told = progress
-                    yield progress
+                away = self._unseen()
+                if away is not None and away != told:
+                    told = away
+                    yield away
             await self._wait(clock)
 
     async def _wait(self, clock: _Clock) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from bot.domain.errors import ProviderTimeout, ProviderUnavailable
 from integrations._shared.kube.errors import PROVIDER, Conflict, Expired, NotFound, refusal
 from integrations._shared.kube.following import follow
-from integrations._shared.kube.transport import Answer, Elsewhere, Transport
+from integrations._shared.kube.transport import Elsewhere, Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bot.domain.errors import ProviderError
     from integrations._shared.kube.access import ClusterAccess
 
-__all__ = ["MANAGER", "Answer", "Conflict", "Elsewhere", "Event", "Expired", "Kube", "NotFound", "PatchKind"]
+__all__ = ["MANAGER", "Conflict", "Elsewhere", "Event", "Expired", "Kube", "NotFound", "PatchKind"]
 
 MANAGER: Final = "deployment-architect"
 """Who the cluster's books say made our changes."""
@@ -128,9 +128,9 @@ class Kube:
         answer = await self._transport.send("GET", path, query=query, largest=largest)
         return answer.content.decode("utf-8", "replace")
 
-    async def ask(self, path: str, *, timeout: float, largest: int = 64 * 1024) -> Answer:
-        """Whatever a pod answers through the API server. Raises `Elsewhere` when that is a redirect."""
-        return await self._transport.send("GET", path, timeout=timeout, largest=largest, whatever=True)
+    async def ask(self, path: str, *, timeout: float) -> int:
+        """The status of what a pod answers through the API server. Raises `Elsewhere` when that is a redirect."""
+        return await self._transport.ask(path, timeout=timeout)
 
     async def watch(self, path: str, *, field: str = "", label: str = "", since: str) -> AsyncGenerator[Event, None]:
         """What happens after the version ``since``. Ends when the server has said enough, or was cut off.

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 _WATCHES = 1000
 _LARGEST = 64 * 1024 * 1024
+_CLIENT = "kubernetes.aio.client.rest"
 _AGENT = "deployment-architect"
 
 
@@ -104,21 +107,17 @@ class Transport:
         kind: str = "application/json",
         timeout: float | None = None,
         largest: int = _LARGEST,
-        whatever: bool = False,
     ) -> Answer:
-        """The whole answer, within ``timeout`` seconds; longer than ``largest`` bytes it is an error.
-
-        ``whatever``: any status is an answer, as when a pod gives it.
-        """
+        """The whole answer, within ``timeout`` seconds; longer than ``largest`` bytes it is an error."""
         limit = timeout or self.timeout
-        client = self._client()
+        client = await self._client()
         trouble: ProviderError
         async with self._turn(client.calls, limit):
             try:
                 async with asyncio.timeout(limit):
                     response = await self._answered(client, _Request(method, path, query or {}, body, kind), limit)
                     try:
-                        if whatever or 200 <= response.status < 300:
+                        if 200 <= response.status < 300:
                             return Answer(response.status, await self._read(response, largest))
                         trouble = await self._refusal(response, method, path)
                     finally:
@@ -128,10 +127,24 @@ class Transport:
         # Outside of the handler, so that no exception that knows the request hangs on ours.
         raise trouble
 
+    async def ask(self, path: str, *, timeout: float) -> int:
+        """The status of whatever answers, within ``timeout`` seconds. A 401 says nothing about our own token here."""
+        client = await self._client()
+        async with self._turn(client.calls, timeout):
+            try:
+                async with asyncio.timeout(timeout):
+                    request = _Request("GET", path, {})
+                    response = await self._sent(client, await self._accessed(fresh=False), request, timeout)
+                    response.close()
+                    return int(response.status)
+            except TimeoutError:
+                trouble = self._late(timeout)
+        raise trouble
+
     @asynccontextmanager
     async def stream(self, path: str, *, query: Mapping[str, str], timeout: float) -> AsyncIterator[Lines]:
         """The lines of a watch as they come, for ``timeout`` seconds at most."""
-        client = self._client()
+        client = await self._client()
         async with self._turn(client.watches, self.timeout):
             trouble: ProviderError | None = None
             response: Any = None
@@ -157,7 +170,9 @@ class Transport:
         if client is not None:
             await client.close()
 
-    def _client(self) -> _Client:
+    async def _client(self) -> _Client:
+        if _CLIENT not in sys.modules:
+            await asyncio.to_thread(import_module, _CLIENT)  # takes a second, which is no request's
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
@@ -313,7 +328,9 @@ def _configured(access: Access, name: str) -> Any:
         client_session_kwargs={"middlewares": (straight,)},
     )
     configuration.connection_pool_maxsize = _AT_ONCE + _WATCHES
-    configuration.retries = False  # who repeats a change must first look whether it was made
+    configuration.retries = (
+        None  # none at all (False would be three): who repeats a change must first look whether it was made
+    )
     with tempfile.TemporaryDirectory() as folder:
         if access.client_cert is not None and access.client_key is not None:
             # The client reads these from files only; the folder is ours alone, and gone at once.

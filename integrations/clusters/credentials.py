@@ -67,13 +67,13 @@ def address(server: object) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host:
+    if not host or not isinstance(server, str):
         raise Unusable("its server is no address such as https://cluster.example.com:6443")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in server or "#" in server:
         raise Unusable("its server must be an address without a user, without ? and #")
     if parts.scheme == "http" and not _here(host):
         raise Unusable("its server is asked over http, so that anybody in between could read the token; use https")
-    return str(server).rstrip("/")
+    return server.rstrip("/")
 
 
 def _here(host: str) -> bool:

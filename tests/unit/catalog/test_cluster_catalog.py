@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,3 +231,26 @@ def test_naming_clusters_loads_no_vendor(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     vendors = ("kubernetes", "boto3", "botocore", "google.auth", "azure.identity", "grpc", "google.cloud.container_v1")
     assert [name for name in json.loads(done.stdout) if name.startswith(vendors)] == []
+
+
+@pytest.mark.parametrize("name", CLUSTERS.names())
+def test_each_kind_says_what_it_needs_and_who_brings_it(name: str) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    entry = CLUSTERS._builtin[name]
+    assert (entry.extra is not None) == bool(entry.needs)
+    assert entry.extra is None or entry.extra in project["optional-dependencies"]
+    CLUSTERS.check(name)  # whoever tests has them all
+    schema = CLUSTERS.options(name).model_json_schema()
+    assert all(field.get("description") for field in schema["properties"].values()), "editors show it"
+
+
+def test_a_package_within_one_that_is_missing_is_missing_too() -> None:
+    entry = Entry(options="a:B", factory="a:b", extra="gcp", needs=("no_such_vendor.cloud.container_v1",))
+    with pytest.raises(ConfigurationError, match=r"pip install 'deployment-architect\[gcp\]'"):
+        Registry[Any]("cluster", {"gke": entry}).check("gke")
+
+
+def test_every_kind_is_on_the_page_about_clusters() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "clusters.md").read_text()
+    told = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE))
+    assert told == set(CLUSTERS.names())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import ProviderError, ProviderRejected, ProviderTimeout, RevisionNotFound
 from bot.domain.release import Artifact, Release
 from bot.ports.images import Images
+from integrations._shared.turns import Turns
 from integrations.oci.challenge import PROVIDER
 from integrations.oci.reference import Repository, is_attached, is_digest, tag_of, version_of
 from integrations.oci.registry import Registry
@@ -44,7 +45,7 @@ class OciImages(Images):
         self._repository = Repository.read(options.repository)
         self._registry = Registry(options, self._repository, clock)
         self._versions: tuple[list[str], float] | None = None
-        self._listing = asyncio.Lock()
+        self._listing = Turns()
         self._digests: OrderedDict[str, None] = OrderedDict()
         """Digests that were seen there. What one means cannot change; whether it is still there can."""
 
@@ -94,7 +95,7 @@ class OciImages(Images):
         late: ProviderError
         try:
             # Whoever waits for another's list waits no longer than for a list of its own.
-            async with asyncio.timeout(limit), self._listing:
+            async with asyncio.timeout(limit), self._listing.here:
                 if self._versions is None or self._clock() >= self._versions[1]:
                     self._versions = None
                     tags = await self._registry.tags()

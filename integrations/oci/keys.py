@@ -5,7 +5,6 @@ A password is sent to the registry itself or to a token server that `challenge` 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from base64 import b64encode
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 from bot.domain.errors import ProviderError, ProviderRejected
 from integrations._shared.http import Caller
 from integrations._shared.secrets import reveal
+from integrations._shared.turns import Turns
 from integrations.oci import challenge
 from integrations.oci.challenge import PROVIDER
 
@@ -45,7 +45,7 @@ class Keys:
         """What to send, and until when it counts."""
         self._basic = False
         """Whether the registry has asked for the password itself."""
-        self._lock = asyncio.Lock()
+        self._asking = Turns()
 
     async def known(self) -> str | None:
         """What to send without being asked; None for nothing. Raises `ConfigurationError`."""
@@ -60,7 +60,7 @@ class Keys:
         """
         ways = {way.scheme: way for way in reversed(challenge.read(answer.headers.get("www-authenticate", "")))}
         if bearer := ways.get("bearer"):
-            async with self._lock:
+            async with self._asking.here:
                 if self._token is None or self._token[0] == refused or self._clock() >= self._token[1]:
                     self._token = None
                     self._token = await self._ask(bearer)

@@ -5,7 +5,6 @@ Each step can be done again: whoever opens a preview that was half made, by a cr
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER, Conflict
 from integrations._shared.kube.names import path_to
 from integrations._shared.kube.patches import images_of, same_object, set_annotations, set_images
+from integrations._shared.turns import Turns
 from integrations.previews import copying, marks, standing
 from integrations.previews.copying import DEPLOYMENT, KINDS, SECRET, Copy, Kind
 from integrations.previews.options import LARGEST_NUMBER
@@ -44,7 +44,7 @@ class NamespacePreviews:
         self._kube = kube
         self._options = options
         self._spaces = Spaces(kube, options)
-        self._claiming = asyncio.Lock()
+        self._claiming = Turns()
 
     async def open(self, *, number: int, release: Release, until: datetime, by: str, operation: OperationId) -> Preview:
         """See `Previews`. Nothing is begun for a template that cannot be copied."""
@@ -61,7 +61,7 @@ class NamespacePreviews:
         image = {standing.container_of(mine.object, wanted): release.artifact.location}
         _set_image(mine.object, image)
         mine.object["metadata"]["annotations"].update(written)
-        async with self._claiming:
+        async with self._claiming.here:
             space = await self._spaces.have(number, inherited=inherited, until=until, by=by)
         uid = raw.uid(space)
         notes = copying.missing_secrets(made)

@@ -232,6 +232,20 @@ async def test_a_list_is_asked_for_once_in_a_while_and_a_tag_each_time(registry:
     assert (await subject.resolve(version="v1.3")).artifact.digest == KNOWN
 
 
+async def test_it_can_be_asked_in_several_loops_at_once(registry: FakeRegistry) -> None:
+    registry.guarded, registry.lifetime = True, 1
+    subject = images(registry, timeout=20.0)
+
+    async def many() -> set[str]:
+        found = await asyncio.gather(*(subject.resolve(version="v1.2") for _ in range(10)))
+        listed = await asyncio.gather(*(subject.versions() for _ in range(10)))
+        return {one.artifact.digest for one in found} | {version for versions in listed for version in versions}
+
+    elsewhere = [asyncio.to_thread(asyncio.run, many()) for _ in range(2)]
+    for found in await asyncio.gather(many(), *elsewhere):
+        assert found == {KNOWN, "v1.2"}
+
+
 async def test_a_digest_is_looked_up_once_but_whether_it_is_there_each_time(registry: FakeRegistry) -> None:
     subject = images(registry)
     for _ in range(3):

@@ -44,6 +44,8 @@ class FakeRegistry:
         self.realm = ""
         self.link = "/v2/{name}/tags/list?{query}"
         self.lifetime: object = 300
+        self.page = 100
+        """Tags on a page, whatever was asked for."""
         self.instead: dict[str, Handler] = {}
         """First word of the path behind the repository, or "token" -> what answers in its place."""
         self.seen: list[tuple[str, str, dict[str, str]]] = []
@@ -88,7 +90,7 @@ class FakeRegistry:
     def _page(self, request: web.Request) -> web.StreamResponse:
         tags = sorted(self.manifests) if self.tags is None else self.tags
         size, last = int(request.query.get("n", "100")), int(request.query.get("last", "0"))
-        page = tags[last : last + min(size, 100)]
+        page = tags[last : last + min(size, self.page)]
         headers = {}
         if last + len(page) < len(tags):
             there = self.link.format(name=NAME, query=f"last={last + len(page)}&n={size}")

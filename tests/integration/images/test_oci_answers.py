@@ -191,7 +191,7 @@ async def test_pages_in_a_circle_end(registry: FakeRegistry) -> None:
 
 
 async def test_pages_without_end_end(registry: FakeRegistry) -> None:
-    registry.tags = ["v1"] * 60_000
+    registry.tags, registry.page = ["v1"] * 60_000, 1000
     with pytest.raises(ProviderRejected, match="more than 50,000 tags"):
         await images(registry, timeout=30.0).versions()
 

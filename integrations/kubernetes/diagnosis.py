@@ -111,7 +111,9 @@ def _container(pod: Object, status: Object, name: str, wanted: str) -> _Found | 
         why = raw.text(ended, "reason")
         out = ", out of memory" if why == "OOMKilled" else ""
         words = f"crashes: {_safe(name)} ended with code {code}{out}"
-        return _Found(words, True, pod, name, crashed=raw.text(ended, "message"), crashes=True)
+        # Once it runs again, it may well come up now.
+        stuck = reason == "CrashLoopBackOff" or over
+        return _Found(words, stuck, pod, name, crashed=raw.text(ended, "message"), crashes=True)
     return None
 
 

@@ -75,6 +75,9 @@ def _writers_of_images(one: Object, containers: Sequence[str] | None) -> Iterato
             fields = raw.at(entry, "fieldsV1", "f:spec", "f:template", "f:spec", kind)
             if not isinstance(fields, dict):
                 continue
+            if not fields:  # of custom resources a list has one owner, whatever of it they changed
+                yield entry
+                break
             keys = fields if containers is None else [f'k:{{"name":"{name}"}}' for name in containers]
             if any(raw.at(fields, key, "f:image") is not None for key in keys):
                 yield entry

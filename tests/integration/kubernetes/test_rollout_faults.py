@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -383,3 +384,24 @@ async def test_tokens_are_in_no_error_and_in_no_text_of_an_object() -> None:
         assert "secret" not in repr(refusal.value)
         assert refusal.value.__cause__ is None
         await kube.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(100)
+async def test_half_a_minute_without_a_server_changes_nothing_but_the_time() -> None:
+    async with world(progressDeadlineSeconds=30000) as here:
+        target = here.target()
+        handle = await target.apply(release=release("v1.1"), operation=ONE)
+        await here.controller.stop()
+
+        def back() -> None:
+            here.server.faults.up()
+            here.controller.start()
+
+        async with aclosing(target.observe(handle=handle)) as telling:
+            await anext(telling)
+            here.server.faults.down()
+            asyncio.get_running_loop().call_later(30, back)
+            told = [each async for each in telling]
+        assert any("cannot be reached" in each.message for each in told)
+        assert getattr(told[-1], "kind", None) is OutcomeKind.SUCCEEDED

@@ -19,6 +19,7 @@ from bot.store.deployments import StoredDeployments
 from bot.store.engine import Database, look_into_file
 from bot.store.faults import DATABASE_FAULTS, understand
 from bot.store.freezes import StoredFreezes
+from bot.store.gates import StoredGates
 from bot.store.inbox import StoredInbox
 from bot.store.leases import StoredLeases
 from bot.store.locks import StoredLocks
@@ -63,6 +64,7 @@ class Store:
     readings: StoredReadings
     alerts: StoredAlerts
     markers: StoredMarkers
+    gates: StoredGates
 
     @property
     def shared(self) -> bool:
@@ -114,6 +116,7 @@ class Store:
                 readings=StoredReadings(database),
                 alerts=StoredAlerts(database),
                 markers=StoredMarkers(database),
+                gates=StoredGates(database),
             )
 
 

@@ -5,14 +5,12 @@ A change here needs a migration of the same content in ``migrations/versions``; 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Double,
     ForeignKey,
     Index,
@@ -22,40 +20,19 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     literal_column,
     text,
 )
 
 from bot.domain.audit import COLUMNS
+from bot.store.instants import Instant
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Dialect
+    from sqlalchemy import ColumnElement
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The revision of the schema that this build works with: the newest of ``migrations/versions``."""
-
-
-class Instant(TypeDecorator[datetime]):
-    """A point in time: always with a time zone outside, always UTC inside."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise TypeError("A time without a time zone cannot be stored.")
-        value = value.astimezone(UTC)
-        # SQLite keeps text: without the offset it sorts as it passes.
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
 metadata = MetaData(
@@ -397,3 +374,14 @@ markers = Table(
 )
 _is_to_mark = _only("closed_at IS NULL")
 Index("ix_markers_due", markers.c.due_at, markers.c.deployment_id, markers.c.source, **_is_to_mark)
+
+# What platforms that ask before they go on are allowed; beside it the newest look at them, which is no change of it.
+gates = Table(
+    "gates",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("seen_at", Instant),
+    Column("seen", Text),
+    _body(),
+)

@@ -1,0 +1,1 @@
+"""What platforms ask of the bot before they go on."""

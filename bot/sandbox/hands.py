@@ -238,22 +238,17 @@ class Hands:
 
     async def click_old(self, who: str, button: Button) -> Receipt:
         """Press a button as it once was: this person's screen has not heard yet of what became of its message."""
-        action: JsonDict = {"type": "button", "block_id": button.block_id, "action_id": button.action_id}
-        action["text"] = {"type": "plain_text", "text": button.label, "emoji": False}
-        if button.value is not None:
-            action["value"] = button.value
-        return await self._send(self._reach.person(who), button.container, action)
+        return await self._send(self._reach.person(who), button.container, payloads.pressed(button))
 
     async def _send(self, person: Person, container: MessageRef | ViewRef, action: JsonDict) -> Receipt:
         ws = self._ws
-        action |= {"action_ts": ws.next_ts()}
         trigger = ws.new_trigger(person.id, self._reach.modal_id(container))
         payload = payloads.interaction(ws, "block_actions", person, trigger.id)
         payload |= self._reach.where(person, container)
         if isinstance(container, MessageRef):
             original = self._reach.message(person, container)
             payload["response_url"] = ws.new_hook(person.id, container.channel, original)
-        payload["actions"] = [action]
+        payload["actions"] = [action | {"action_ts": ws.next_ts()}]
         outcome = await self._delivery.deliver("interactive", payload)
         return _receipt(outcome, _why(outcome))
 

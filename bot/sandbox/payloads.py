@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.sandbox import wire
 
 if TYPE_CHECKING:
-    from bot.sandbox.model import Channel, Command, JsonDict, Message, Person, View
+    from bot.sandbox.model import Button, Channel, Command, JsonDict, Message, Person, View
     from bot.sandbox.workspace import Workspace
 
 
@@ -153,3 +153,10 @@ def home_opened(ws: Workspace, person: Person, channel: Channel, tab: str) -> Js
     if tab == "home" and (home := ws.homes.get(person.id)):
         body["view"] = wire.view(ws, home)
     return body
+
+
+def pressed(button: Button) -> JsonDict:
+    """The action of a button, whatever its message looks like by now."""
+    text = {"type": "plain_text", "text": button.label, "emoji": False}
+    action: JsonDict = {"type": "button", "block_id": button.block_id, "action_id": button.action_id, "text": text}
+    return action if button.value is None else action | {"value": button.value}

@@ -8,11 +8,11 @@ no write.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import failures, fields
+from .copying import deepcopy
 from .resources import SETS, STATUS, merge_keys
 
 if TYPE_CHECKING:

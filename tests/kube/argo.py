@@ -11,7 +11,6 @@ is done.
 from __future__ import annotations
 
 import asyncio
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from .actor import Paced, condition, drop_condition, owner_reference, set_condition
@@ -40,6 +39,7 @@ from .argo_steps import (
     steps_hash,
     steps_of,
 )
+from .copying import deepcopy
 from .failures import ApiFailure
 from .resources import BY_PLURAL
 from .revisions import ROLLOUT_HASH, bare, template_hash

@@ -42,7 +42,7 @@ class Client:
     ) -> Object:
         """Anything else. Raises ApiException."""
         headers = {"Accept": "application/json"} | ({"Content-Type": kind} if body is not None else {})
-        asked = self.api.param_serialize(
+        asked = await self.api.param_serialize(
             method,
             path,
             query_params=list(query.items()),

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from .actor import Paced, condition, owner_reference
+from .copying import deepcopy
 from .failures import ApiFailure
 from .flagger_facts import (
     analysis_of,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from copy import deepcopy
 from typing import TYPE_CHECKING
 
+from .copying import deepcopy
 from .revisions import bare
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ containers, and that a strategic merge with a misspelt container name adds a con
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from . import failures
+from .copying import deepcopy
 from .resources import SETS, strategic_key
 
 if TYPE_CHECKING:

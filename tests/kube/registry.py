@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import random
 import uuid
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from . import apply, failures, kinds
+from .copying import deepcopy
 from .resources import BY_PLURAL, STATUS
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ this round made or deleted any, so that it lags behind by one round; a refused p
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from .actor import Actor, drop_condition, owner_reference, set_condition
+from .copying import deepcopy
 from .failures import ApiFailure
 from .kubelet import is_available, is_ready
 from .resources import BY_PLURAL

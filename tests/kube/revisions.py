@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from copy import deepcopy
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from .copying import deepcopy
 from .registry import LETTERS
 
 if TYPE_CHECKING:

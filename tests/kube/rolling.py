@@ -8,12 +8,12 @@ old one.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from . import clock as times
 from .actor import Actor, condition, drop_condition, owner_reference, set_condition
+from .copying import deepcopy
 from .failures import ApiFailure
 from .resources import BY_PLURAL
 from .revisions import (

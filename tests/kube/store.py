@@ -8,11 +8,11 @@ everything, as in etcd; what is stored is never changed in place. Knows no rules
 from __future__ import annotations
 
 import asyncio
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import failures
+from .copying import deepcopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

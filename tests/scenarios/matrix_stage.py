@@ -299,6 +299,7 @@ class Stage:
                 "SELECT 1 FROM locks WHERE ended_at IS NULL",
                 "SELECT 1 FROM freezes WHERE ended_at IS NULL",
                 "SELECT 1 FROM deployments WHERE phase = 'rolling_back'",
+                "SELECT 1 FROM schedules WHERE ended_at IS NULL",  # given back after its deployment has ended
                 "SELECT 1 FROM overrides WHERE kind = 'break_glass' AND used_by IS NOT NULL AND reviewed_at IS NULL",
             )
             return not left and not any(self.ask(query) for query in busy)

@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip
 export UV_NO_CONFIG ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check lint types layers unit test test-long bench lock chromium prometheus registry clean
+.PHONY: help install demo check lint types layers unit test test-long explore bench lock chromium prometheus registry clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ test: $(VENV)/.dev  ## all tests but the long ones (under 4 minutes)
 
 test-long: $(VENV)/.dev  ## crash matrices, load, real servers (under 40 minutes)
 	$(BIN)/pytest -n 3 --dist loadgroup -m long --timeout 1800 tests
+
+explore: $(VENV)/.dev  ## property tests with examples that no run has tried before
+	EXPLORE=1 $(BIN)/pytest -n 2 -k "properties or simulation or fuzz" --timeout 1800 tests/unit
 
 bench: $(VENV)/.dev  ## measure, write bench/results/latest.json, print one table
 	$(BIN)/python -m bench

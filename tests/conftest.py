@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["crash_table", "postgres"]
+
+# The same examples in every run, so that a change is judged by what it changed. `make explore` looks for new ones.
+settings.register_profile("steady", derandomize=True)
+settings.register_profile("explore", print_blob=True)
+settings.load_profile("explore" if os.environ.get("EXPLORE") else "steady")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -280,7 +280,9 @@ class Lock(Act):
         lock = await replica.engine.locking.lock(
             scope=self.scope, requester=member, reason="we look into it", until=until, level=level, hard=self.hard
         )
-        world.watch.locks.append(ConfirmedLock(lock, world.loop.time()))
+        # One that is being taken away at the same time may be gone already.
+        gone = self.scope in world.watch.unlocking
+        world.watch.locks.append(ConfirmedLock(lock, world.loop.time(), gone))
         return lock
 
 
@@ -291,10 +293,8 @@ class Unlock(Act):
     scope: Scope = EVERYTHING
 
     async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
-        # From now on it may be gone already; whatever comes of it, it cannot be counted on.
-        for one in world.watch.locks:
-            one.lifted = one.lifted or one.lock.scope == self.scope
-        return await replica.engine.locking.unlock(scope=self.scope, requester=member)
+        with world.watch.unlocked(self.scope):
+            return await replica.engine.locking.unlock(scope=self.scope, requester=member)
 
 
 @dataclass(frozen=True)
@@ -324,6 +324,7 @@ class Freeze(Act):
         frozen = await replica.engine.freezing.freeze(scope=self.scope, requester=member, reason="stop", until=until)
         writing = frozenset(str(one.id) for one in frozen.writing)
         lifted = not any(one.id == frozen.freeze.id for one in await world.store.freezes.current(at=world.now()))
+        lifted = lifted or self.scope in world.watch.thawing
         world.watch.freezes.append(ConfirmedFreeze(frozen.freeze, world.loop.time(), writing, lifted))
         return f"{frozen.freeze.sentence}, on their way: {[one.number for one in frozen.writing]}"
 
@@ -335,9 +336,8 @@ class Unfreeze(Act):
     scope: Scope = EVERYTHING
 
     async def do(self, world: World, replica: Replica, member: Membership, number: int) -> Any:
-        for one in world.watch.freezes:
-            one.lifted = one.lifted or one.freeze.scope == self.scope
-        return await replica.engine.freezing.unfreeze(scope=self.scope, requester=member)
+        with world.watch.thawed(self.scope):
+            return await replica.engine.freezing.unfreeze(scope=self.scope, requester=member)
 
 
 def _short(result: Any) -> str:

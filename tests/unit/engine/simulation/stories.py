@@ -184,6 +184,30 @@ _scenes = st.one_of(
             *found[2:],
         ]
     ),
+    # Two of one artifact, and an exception for one of them.
+    st.tuples(_sure, _yes).map(
+        lambda found: [
+            replace(found[0], at=20.0),
+            found[1],
+            acts.Freeze(who="Linus", gap=0.3),
+            acts.AskOverride(**{**_facts(found[0]), "who": "Linus", "gap": 0.3}),
+            acts.Agree(who="Grace", gap=0.3),
+            found[0],
+            replace(found[1], gap=28.0),
+        ]
+    ),
+    # Somebody says yes to what they have asked for themselves.
+    st.tuples(_sure, st.sampled_from(["Grace", "Hedy"])).map(
+        lambda found: [replace(found[0], who=found[1]), acts.Approve(who=found[1], gap=1.0)]
+    ),
+    # Somebody locks what is about to be changed.
+    st.tuples(st.sampled_from(acts.SCOPES), _sure, _yes).map(
+        lambda found: [
+            happenings.InBetween(act=acts.Lock(who="Linus", scope=found[0]), at="before permit"),
+            found[1],
+            replace(found[2], gap=3.0),
+        ]
+    ),
     st.tuples(_sure, _yes, st.sampled_from([1.0, 30.0])).map(
         lambda found: [replace(found[0], at=20.0), replace(found[1], gap=1.0), acts.Move(at=found[2], gap=8.0)]
     ),

@@ -7,6 +7,7 @@ either answer is right, so both are allowed there and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from bot.domain.policy.override import Override, OverrideKind
 from bot.store import ballots, codec, overrides, questions, tables
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable, Iterator
 
     from unit.engine.simulation.outside import Place
     from unit.engine.simulation.world import World
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
     from bot.domain.policy.freeze import Freeze
     from bot.domain.policy.lock import StickyLock
+    from bot.domain.policy.scope import Scope
     from bot.domain.release import Release
 
 
@@ -78,6 +80,10 @@ class Watch:
     states: list[State] = field(default_factory=list)
     permits: dict[str, float] = field(default_factory=dict)
     """When each deployment was given its last permit."""
+    unlocking: list[Scope] = field(default_factory=list)
+    """Where somebody takes locks away just now, be they there yet or not."""
+    thawing: list[Scope] = field(default_factory=list)
+    """Where somebody lifts freezes just now."""
     sends: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     """When the first request of each operation was sent, and when the permit had been given that it was sent under."""
     forward: dict[str, int] = field(default_factory=dict)
@@ -86,6 +92,28 @@ class Watch:
     def __post_init__(self) -> None:
         # Its own connection, and no task: nothing can happen while it looks.
         self._engine = create_engine(f"sqlite:///{self.world.path}")
+
+    @contextlib.contextmanager
+    def unlocked(self, scope: Scope) -> Iterator[None]:
+        """Within it somebody takes locks away: whatever comes of it, they cannot be counted on."""
+
+        def mark() -> None:
+            for one in self.locks:
+                one.lifted = one.lifted or one.lock.scope == scope
+
+        with _lifting(self.unlocking, scope, mark):
+            yield
+
+    @contextlib.contextmanager
+    def thawed(self, scope: Scope) -> Iterator[None]:
+        """Within it somebody lifts freezes: whatever comes of it, they cannot be counted on."""
+
+        def mark() -> None:
+            for one in self.freezes:
+                one.lifted = one.lifted or one.freeze.scope == scope
+
+        with _lifting(self.thawing, scope, mark):
+            yield
 
     def close(self) -> None:
         """Give the connection back."""
@@ -171,8 +199,8 @@ class Watch:
             self.world.fail(f"{what} without a permit")
             return
         now = self.world.now()
-        glass = self._override(one, now, OverrideKind.BREAK_GLASS)
-        passes = glass or self._override(one, now, OverrideKind.FREEZE)
+        glass = self._override(one, OverrideKind.BREAK_GLASS)
+        passes = glass or self._override(one, OverrideKind.FREEZE)
         for frozen in self.freezes:
             if (
                 frozen.freeze.scope.covers(one.service, one.environment)
@@ -263,18 +291,30 @@ class Watch:
         with self._engine.connect() as connection:
             return [ballots._ballot(row) for row in connection.execute(ballots.ballots_of(one.id)).mappings()]
 
-    def _override(self, one: Deployment, now: datetime, kind: OverrideKind) -> Override | None:
-        """One that lets exactly this deployment pass; for a freeze, with two people who are not the requester."""
+    def _override(self, one: Deployment, kind: OverrideKind) -> Override | None:
+        """One that it has used and that lets it pass; for a freeze, with two people who are not the requester."""
         statement = overrides.overrides_at(one.service, one.environment, one.release.artifact.digest)
         with self._engine.connect() as connection:
             found = [overrides._override(row) for row in connection.execute(statement).mappings()]
         for override in found:
-            if override.kind is not kind or override.used_by not in {None, one.id}:
-                continue
-            if override.used_by is None and now >= override.until:
-                continue
+            if override.kind is not kind or override.used_by != one.id:
+                continue  # what nobody has used lets nobody pass: it is used up before the change
             second = override.seconded_by
             agreed = second is not None and not second.same_as(override.by) and not second.same_as(one.requester)
             if kind is OverrideKind.BREAK_GLASS or agreed:
                 return override
         return None
+
+
+@contextlib.contextmanager
+def _lifting(scopes: list[Scope], scope: Scope, mark: Callable[[], None]) -> Iterator[None]:
+    scopes.append(scope)
+    mark()
+    try:
+        yield
+    except RequestRefused:
+        scopes.remove(scope)
+        raise
+    # Who dies over it stays in the list: they may have done it, or their next life may.
+    scopes.remove(scope)
+    mark()

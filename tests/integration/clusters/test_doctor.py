@@ -226,9 +226,9 @@ async def test_nobody_is_waited_for_for_long(practice: Practice) -> None:
     practice.cluster.faults.latency = 30.0
     begun = time.monotonic()
     wrong = await practice.wrong(timeout=0.7)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20  # of a server that takes 30 s for each answer
     assert wrong["cluster main"][0].what == "no answer within 0.7 s"
-    assert "slack" not in wrong
+    assert wrong["checkout in staging"][0].what == "not looked at, because the cluster main cannot be used"
 
 
 async def test_a_slack_that_refuses_or_is_away(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,19 +100,36 @@ def release(version: str) -> Release:
     return Release(service=CHECKOUT, version=version, artifact=Artifact(digest=digest, location=location))
 
 
-async def outcome(target: KubernetesTarget, handle: Any) -> Outcome:
-    *_, last = [each async for each in target.observe(handle=handle)]
+async def last_of(seen: AsyncIterator[Any]) -> Outcome:
+    *_, last = [each async for each in seen]
     assert isinstance(last, Outcome)
     return last
 
 
-async def a_whole_life(target: KubernetesTarget) -> None:
+async def outcome(target: KubernetesTarget, handle: Any) -> Outcome:
+    return await last_of(target.observe(handle=handle))
+
+
+async def watched(server: KubeServer, controller: DeploymentController, seen: AsyncIterator[Any]) -> Outcome:
+    """The end of a change that the controller takes up only when it is watched, however slow the machine is."""
+    watching = asyncio.create_task(last_of(seen))
+    async with asyncio.timeout(10):
+        while not any(call.verb == "watch" for call in server.log):
+            await asyncio.sleep(0.01)
+    controller.start()
+    return await watching
+
+
+async def a_whole_life(found: Cluster) -> None:
     """A release that does well, two that do not, and the way back: all that the engine asks of a target."""
+    target = found.target(on_trouble="fail")
     assert [finding.what for finding in await target.examine() if not finding.ok] == []
     good = release("v2")
     await target.plan(release=good)
+    await found.controller.stop()
     handle = await target.apply(release=good, operation=OperationId("op-1"))
-    assert (await outcome(target, handle)).kind is OutcomeKind.SUCCEEDED
+    first = await watched(found.server, found.controller, target.observe(handle=handle))
+    assert first.kind is OutcomeKind.SUCCEEDED
     assert (await target.health(release=good, check=HealthCheck())).ok
     before = await target.current()
     for version, operation in (("v3-unready", "op-2"), ("v4-crash", "op-3")):
@@ -126,7 +143,7 @@ async def a_whole_life(target: KubernetesTarget) -> None:
 async def test_a_rollout_uses_every_right_of_rolling_and_no_other() -> None:
     roles = documents("rolling.yaml")
     async with cluster(roles) as found:
-        await a_whole_life(found.target(on_trouble="fail"))
+        await a_whole_life(found)
         refused = [f"{call.verb} {call.path}" for call in found.server.log if call.code in (401, 403)]
         assert refused == []
         assert used(found.server) == granted(roles)
@@ -186,15 +203,14 @@ async def test_previews_use_every_right_of_previews_and_no_other() -> None:
     given = documents("previews.yaml")
     [policy] = [one for one in given if one["kind"] == "ValidatingAdmissionPolicy"]
     [preview] = re.findall(r'matches\("(.+?)"\)', policy["spec"]["validations"][0]["expression"])
-    async with previews_world(alive=True) as here:
+    async with previews_world() as here:
         here.server.issue("bot", BOT)
         here.server.load("", *[one for one in given if one["kind"] in ROLES])
         kube = Kube(here.server.access(token="bot"))
         try:
             previews = here.previews(kube=kube)
             first = await here.open(previews=previews)
-            *_, last = [each async for each in previews.observe(preview=first, service=CHECKOUT)]
-            assert isinstance(last, Outcome)
+            last = await watched(here.server, here.controller, previews.observe(preview=first, service=CHECKOUT))
             assert last.kind is OutcomeKind.SUCCEEDED
             # Again, with another version: everything is there already.
             again = await here.open(previews=previews, version="v1.3", operation="two")
@@ -205,6 +221,7 @@ async def test_previews_use_every_right_of_previews_and_no_other() -> None:
                 while not await previews.close(number=7, identity=again.identity):
                     await asyncio.sleep(0.02)
         finally:
+            await here.controller.stop()
             await kube.close()
         for call in here.server.log:
             if call.user == BOT and call.writes and call.resource not in NOT_SAID:

@@ -6,6 +6,7 @@ boto3 blocks, so it works in threads of its own. The AWS CLI is not run. Signing
 from __future__ import annotations
 
 import base64
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ class _Session:
 
     boto: Any = field(repr=False)
     ends: datetime | None
+    making: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    """Held while a client is made of it: a session of boto3 cannot make two at the same time."""
 
 
 class _Found:
@@ -63,7 +66,8 @@ class _Found:
         options = self._options
 
         def ask() -> dict[str, Any]:
-            client = session.boto.client("eks", region_name=options.region, config=_config(options.timeout))
+            with session.making:
+                client = session.boto.client("eks", region_name=options.region, config=_config(options.timeout))
             try:
                 cluster: dict[str, Any] = client.describe_cluster(name=options.cluster)["cluster"]
             finally:
@@ -88,7 +92,8 @@ class _Found:
         options = self._options
 
         def sign() -> str | None:
-            return presigned(session.boto, region=options.region, cluster=options.cluster)
+            with session.making:
+                return presigned(session.boto, region=options.region, cluster=options.cluster)
 
         url = await self._aws(sign, "sts:GetCallerIdentity")
         if url is None:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -521,6 +522,17 @@ async def test_aks_by_the_real_azure_identity(
     for secret in ("not-for-logs", *tenant.issued):
         assert secret not in caplog.text
         assert secret not in caught.value.message
+
+
+async def test_the_credentials_of_azure_run_no_command_and_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", "tenant")
+    monkeypatch.setenv("AZURE_CLIENT_ID", "client")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "secret")
+    async with aks._default() as credential:
+        kinds = {type(one).__name__ for one in credential.credentials}  # type: ignore[attr-defined]
+    running = re.compile(r"Cli|PowerShell|SharedToken|VisualStudio|Browser|Broker|DeviceCode")
+    assert not [kind for kind in kinds if running.search(kind)]
+    assert "EnvironmentCredential" in kinds
 
 
 async def test_no_secret_is_in_what_is_logged_or_shown(

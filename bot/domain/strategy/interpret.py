@@ -183,14 +183,15 @@ def _ask(
     until = asked + timedelta(seconds=waits.seconds)
     if at >= until:
         late = f"Nobody answered in {span(waits.seconds)}"
+        there = f"at {position.weight} %" if position.weight else "before it gets any traffic"
         if waits.on_timeout is OnTimeout.ABORT:
             return Abort(cause=Cause.TIMEOUT, why=f"{late}, so it is taken back."), position
         if waits.on_timeout is OnTimeout.PROMOTE and passes:
             said.append(f"{late} and every check passes, so it goes on.")
             return _go_on(steps, replace(position, hurry=True))
-        why = f"{late}, so it is held at {position.weight} % until somebody decides."
+        why = f"{late}, so it is held {there} until somebody decides."
         if waits.on_timeout is OnTimeout.PROMOTE:
-            why = f"{late} and not every check passes, so it is held at {position.weight} % until somebody decides."
+            why = f"{late} and not every check passes, so it is held {there} until somebody decides."
         said.append(why)
         return Wait(until=None, why=why), replace(position, asked=None, held=Held(at=at, by=None, why=why))
     why = standing.sentence if allowed else "A person must say whether it goes on."

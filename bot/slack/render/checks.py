@@ -103,9 +103,9 @@ def _line(view: DeploymentView, progression: Progression | None, check: Check) -
     if (looks.tripped or last.verdict is not Verdict.PASS) and (waiver := _waiver(progression, check.name)):
         symbol, word = "!", f"Waived by {name(waiver.by)} ({clause(waiver.reason, 200) or 'no reason given'})"
     parts, said = [], ""
-    if last.verdict is Verdict.INCONCLUSIVE and not looks.tripped:
+    if last.verdict is Verdict.INCONCLUSIVE:
         said = inner(clause(last.sentence.removeprefix(f"{check.name}: "), 400))
-        parts.append(said)
+        parts.append(f"by now {said}" if looks.tripped else said)
     elif last.value is not None:
         parts.append(_shown(check, last.value))
     parts += _yardsticks(view, check, last, told=said)

@@ -169,7 +169,7 @@ def no_way_back(view: DeploymentView) -> str:
 def status(view: DeploymentView) -> str:
     """The status line: a symbol, words, and the one fact that matters most now."""
     deployment = view.deployment
-    if progress.counted_down(view):
+    if progress.counted_down(view) or progress.taken_back(view):
         return progress.countdown_line(view)
     parts = [f"{SYMBOLS[deployment.phase]} *{phase_words(deployment.phase)}*{_took(deployment)}", *_facts(view)]
     return " – ".join(part for part in parts if part)
@@ -183,6 +183,8 @@ def spoken(view: DeploymentView) -> str:
     words = phase_words(phase).lower()
     if counted and deployment.countdown:
         words = f"automatic rollback at {moment(deployment.countdown.deadline)}"
+    elif progress.taken_back(view):
+        words = "automatic rollback"
     if not phase.final and phase is not Phase.NEEDS_ATTENTION:
         number, of = step_number(view)
         words += f", step {number} of {of}"

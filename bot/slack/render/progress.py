@@ -68,6 +68,13 @@ def counted_down(view: DeploymentView) -> bool:
     return deployment.phase in UNDER_WAY or (deployment.phase is Phase.SUCCEEDED and view.current)
 
 
+def taken_back(view: DeploymentView) -> bool:
+    """Whether it is being taken back by itself just now."""
+    deployment, countdown = view.deployment, view.deployment.countdown
+    fired = countdown is not None and countdown.state is CountdownState.FIRED
+    return fired and deployment.phase in UNDER_WAY and deployment.request is None
+
+
 def question_line(view: DeploymentView, question: AskApproval) -> str:
     """What people are asked, or why only a forced word would be taken; until when, and what happens then."""
     until = f"until {instant(question.until)}, then {OTHERWISE[question.otherwise]}"
@@ -122,7 +129,7 @@ def countdown_line(view: DeploymentView) -> str:
 def _where(view: DeploymentView) -> list[str]:
     """Where the rollout is and what it waits for."""
     deployment, progression = view.deployment, view.deployment.progression
-    lines = [line] if (line := countdown_line(view)) and not counted_down(view) else []
+    lines = [line] if (line := countdown_line(view)) and not (counted_down(view) or taken_back(view)) else []
     under_way = deployment.phase in UNDER_WAY | {Phase.NEEDS_ATTENTION}
     if progression is not None and under_way and step_words(view):
         position = progression.position

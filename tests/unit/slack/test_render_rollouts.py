@@ -143,6 +143,19 @@ def test_a_countdown_is_the_headline_and_only_what_stops_or_hastens_it_is_offere
     assert status(replace(stopping, deployment=asked)).startswith("● *Deploying*"), "somebody stops it already"
 
 
+def test_while_it_is_taken_back_the_headline_says_that() -> None:
+    fired = rollout(P.DEPLOYING, progression(looks=BAD), countdown=counted(CountdownState.FIRED, by=GRACE))
+    assert status(fired).startswith("↺ *Automatic rollback* now, as Grace Hopper says – errors: 8.2 %")
+    assert card(fired).count("Automatic rollback") == 1
+    assert spoken(fired).startswith("checkout to staging: automatic rollback, step")
+
+
+def test_what_has_tripped_says_when_there_is_no_number_any_more() -> None:
+    silent = seen(ERRORS, [0.05, 0.081, 0.082, None])
+    [line] = [line for line in check_lines(rollout(P.DEPLOYING, progression(looks=(silent,)))) if "*errors*" in line]
+    assert line.startswith("✗ *errors* – Tripped: by now no data: connection refused · limit 2 %")
+
+
 def test_what_failed_is_told_once_on_the_last_card() -> None:
     assert card(SCENES["rollout.failed"]).count("8.2 % of 240 samples") == 1
     assert status(SCENES["rollout.failed"]).count("8.2 % of 240 samples") == 1

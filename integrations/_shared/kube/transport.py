@@ -328,9 +328,8 @@ def _configured(access: Access, name: str) -> Any:
         client_session_kwargs={"middlewares": (straight,)},
     )
     configuration.connection_pool_maxsize = _AT_ONCE + _WATCHES
-    configuration.retries = (
-        None  # none at all (False would be three): who repeats a change must first look whether it was made
-    )
+    # None at all (False would mean three): who repeats a change must first look whether it was made.
+    configuration.retries = None
     with tempfile.TemporaryDirectory() as folder:
         if access.client_cert is not None and access.client_key is not None:
             # The client reads these from files only; the folder is ours alone, and gone at once.

@@ -185,6 +185,8 @@ def test_owners_are_told_by_the_books_of_the_cluster() -> None:
     assert len(owned_elsewhere(flux, ["web"])) == 1
     both = written_by(("helm", "2026-11-23T10:00:00Z"), ("kubectl-edit", "2026-11-23T12:03:04Z"))
     assert who_changed(both) == "kubectl-edit at 12:03:04 UTC"
+    ours_too = written_by(("kubectl-set", "2026-11-23T12:03:04Z"), ("deployment-architect", "2026-11-23T12:03:05Z"))
+    assert who_changed(ours_too) == "kubectl-set at 12:03:04 UTC"
     evil = written_by(("<!channel>\n" + "x" * 500, "now"))
     assert "\n" not in who_changed(evil)
     assert len(who_changed(evil)) <= 60

@@ -107,7 +107,7 @@ class Lookups:
     async def diff(self, intent: DiffIntent, reply: Reply) -> None:
         """In what two environments differ."""
         found = await self.insight.diff(intent.one, intent.other, intent.service)
-        await reply(answers.diff(found, intent.one, intent.other))
+        await reply(answers.diff(found, intent.one, intent.other, await self.insight.drift(intent.service)))
 
     async def may(self, intent: MayIntent, caller: Caller, reply: Reply) -> None:
         """Whether somebody may do something, and which row says so."""

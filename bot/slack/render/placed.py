@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 _ENVIRONMENTS = 20
 _ODD = frozenset({DriftKind.CHANGED, DriftKind.UNREADABLE})
+_ODD_SHOWN = 5
 _RELATIONS = {
     Relation.SAME: ("✓", "Same"),
     Relation.RENAMED: ("✓", "Same artifact"),
@@ -81,8 +82,10 @@ def where(placements: Sequence[Placement], drifts: Iterable[Drift] = ()) -> Mess
     return compose(text, content)
 
 
-def diff(differences: Sequence[Difference], one: EnvironmentName, other: EnvironmentName) -> Message:
-    """In what two environments differ, those that do first."""
+def diff(
+    differences: Sequence[Difference], one: EnvironmentName, other: EnvironmentName, drifts: Iterable[Drift] = ()
+) -> Message:
+    """In what two environments differ, those that do first; and where what is compared is not what runs."""
     differing = [found for found in differences if found.differs]
     alike = [found for found in differences if not found.differs]
     title = f"{plain(one, 60)} and {plain(other, 60)}"
@@ -94,9 +97,14 @@ def diff(differences: Sequence[Difference], one: EnvironmentName, other: Environ
         content.append(b.context(f"… and {len(lines) - len(shown)} more."))
     if not lines:
         content.append(b.section("– No service runs in both."))
+    odd = [drift for drift in drifts if drift.kind in _ODD and drift.environment in {one, other}]
+    for drift in odd[:_ODD_SHOWN]:
+        content.append(b.section(f"{escape(drift.service, 60)} in {escape(drift.environment, 60)}: {_drifted(drift)}"))
     said = f"{count(len(differing), 'service')} of {len(differences)} differ between {escape(one, 80)} and "
     content.append(b.context("What counts is the artifact, not the name of the version."))
     spoken = " ".join(sentence(escape(found.sentence, 200)) for found in differing[:5])
+    if odd:
+        spoken += f" Not as it was recorded: {_places(odd)}."
     return compose(f"{said}{escape(other, 80)}. {spoken}".strip(), content)
 
 

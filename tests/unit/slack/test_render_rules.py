@@ -252,6 +252,28 @@ def test_differences_come_first_and_say_who_is_ahead() -> None:
     assert shown.text.startswith("2 services of 3 differ between staging and production.")
 
 
+def test_what_is_compared_and_does_not_run_is_said() -> None:
+    """Two places that were recorded alike are not the same when one was changed outside the bot."""
+
+    def drift(kind: DriftKind, environment: EnvironmentName) -> Drift:
+        return Drift(
+            service=ServiceName("checkout"), environment=environment, kind=kind, recorded=placement(),
+            running=running("v9"), sentence="It runs v9, changed outside the bot.", at=START,
+        )  # fmt: skip
+
+    alike = Difference(
+        service=ServiceName("checkout"), one=placement(), other=placement("v1.1", PRODUCTION), relation=Relation.SAME,
+        sentence="Both run v1.1.",
+    )  # fmt: skip
+    elsewhere = drift(DriftKind.CHANGED, EnvironmentName("lab"))
+    shown = answers.diff([alike], STAGING, PRODUCTION, [drift(DriftKind.CHANGED, STAGING), elsewhere])
+    assert "checkout in staging: ! *Changed outside the bot* – It runs v9" in str(shown.blocks)
+    assert "lab" not in str(shown.blocks)
+    assert shown.text.endswith("Not as it was recorded: checkout in staging.")
+    quiet = answers.diff([alike], STAGING, PRODUCTION, [drift(DriftKind.NONE, STAGING), elsewhere])
+    assert "outside" not in str(quiet.blocks)
+
+
 def test_figures_are_printed_with_their_definitions() -> None:
     figures = dora.figures(
         [deployment(Phase.SUCCEEDED), deployment(Phase.FAILED)], since=START, until=START + timedelta(days=1)

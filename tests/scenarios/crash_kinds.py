@@ -82,8 +82,25 @@ class Run:
 
     async def revive(self) -> None:
         """Start the bot that has died as it should have, and let it live until the next point."""
-        assert self.left, f"it has died once too often\n{self.facts()}"
         assert await self.bot.ended() == _SIGKILL, self.facts()
+        await self._buried()
+        while True:
+            self.arm("at once")
+            try:
+                self.bot = await self.world.start(under_launcher=True)
+            except RuntimeError:  # what it had to do first may have brought it to the next point before it was heard
+                if self._death() not in self.left:
+                    raise
+                await self._buried()
+            else:
+                return
+
+    def _death(self) -> str:
+        return str(json.loads((self.world.folder / "dead.json").read_text())["at"])
+
+    async def _buried(self) -> None:
+        """Write down where it has died, once nothing of what it had sent is under way any more."""
+        assert self.left, f"it has died once too often\n{self.facts()}"
         dead = json.loads((self.world.folder / "dead.json").read_text())
         self.died.append(dead["at"])
         if "sent, not applied" in dead["at"]:
@@ -93,8 +110,6 @@ class Run:
 
             # Nobody is there any more who could send it again: it was under way when the bot died.
             await until(applied, within=10, what="a change that had been sent before the bot died")
-        self.arm("at once")
-        self.bot = await self.world.start(under_launcher=True)
 
     async def come_to_an_end(self) -> None:
         """Let the bot die late, or not at all."""

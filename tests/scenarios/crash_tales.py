@@ -195,6 +195,9 @@ class Tales:
             await self.bot.kill()
         self.bot = await self.world.start(under_launcher=True)
 
+        for one in await self.world.under_way():
+            await self.world.command("ada", f"abort #{one.number}")
+
         async def at_rest() -> bool:
             return not await self.world.under_way()
 

@@ -1,7 +1,7 @@
 """The bot is killed while a canary goes up with people's leave, while it is taken back, and while that is counted down.
 
 A first telling of each tale writes down the points that it passes (see `launcher`); then it is told again and again by
-bots that die at some of them, several in each telling. Every point has its turn within some weeks.
+bots that die at some of them, several in each telling. Every point has its turn within about five weeks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module"), pytest
 
 DEATHS = 4
 """In one telling."""
-TELLINGS = {"canary": 3, "canary_fails": 2, "canary_aborted": 2, "countdown": 2, "hastened": 1, "called_off": 1}
+TELLINGS = dict.fromkeys(TALES, 1) | {"canary": 2}
 """With deaths, on each database, in one run."""
 
 

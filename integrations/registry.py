@@ -268,6 +268,14 @@ TARGETS: Registry[Target] = Registry(
                 factory="integrations.local:build_target",
                 powers=frozenset(Power),
             ),
+            "argo_rollouts": Entry(
+                options="integrations.argo_rollouts.options:ArgoRolloutsOptions",
+                factory="integrations.argo_rollouts.target:build",
+                extra="kubernetes",
+                needs=("kubernetes",),
+                powers=frozenset({Power.TRAFFIC_WEIGHT, Power.PROMOTE, Power.ABORT}),
+                uses_cluster=True,
+            ),
             "kubernetes": Entry(
                 options="integrations.kubernetes.options:KubernetesOptions",
                 factory="integrations.kubernetes.target:build",

@@ -1,0 +1,132 @@
+"""Changes to a Rollout: first what it is to be, in one patch of its template and marks, then the word to go on.
+
+The word is read off the status every time it is given: repeated, or given after somebody else has given it, it changes
+nothing, and no step is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import ProviderError, ProviderUnavailable
+from bot.domain.rollout import Handle
+from integrations._shared.kube import patches, raw
+from integrations._shared.kube.api import Conflict
+from integrations._shared.kube.errors import PROVIDER
+from integrations.argo_rollouts import books, steps
+from integrations.kubernetes import marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.domain.ids import OperationId
+    from integrations._shared.kube.patches import Operation
+    from integrations._shared.kube.raw import Object
+    from integrations.argo_rollouts.books import Entry
+    from integrations.argo_rollouts.workload import RolloutWorkload
+    from integrations.kubernetes.workload import Workload
+
+_ROUNDS = 6
+_TAKEN_UP_WITHIN = 15.0
+
+
+async def change(
+    workload: RolloutWorkload, entry: Entry, build: Callable[[Workload, Object], list[Operation]]
+) -> Handle:
+    """Make the change that ``build`` makes of what holds the template, once, with ``entry`` in its books."""
+    wait, last = 0.05, None
+    for _ in range(_ROUNDS):
+        holder = workload.holder(await workload.there())
+        found = await holder.there()
+        if books.find(found, entry.operation) is not None:
+            return Handle(operation=entry.operation, generation=f"{raw.uid(found)}:0")
+        value = books.written(found, entry)
+        # The marks are added first, so there are annotations to add this one to.
+        noted = {"op": "add", "path": patches.pointer("metadata", "annotations", books.GOALS), "value": value}
+        try:
+            answer = await holder.kube.patch(holder.path, [*build(holder, found), noted], kind="json")
+        except ProviderError as error:
+            if not isinstance(error, Conflict) and not error.retryable:
+                raise
+            last = error
+            await asyncio.sleep(error.retry_after or wait * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+            wait *= 2
+            continue
+        return Handle(operation=entry.operation, generation=f"{raw.uid(answer)}:{raw.version(answer) or 0}")
+    assert last is not None
+    if isinstance(last, Conflict):
+        raise ProviderUnavailable(f"{workload.name} is being changed by others all the time.", provider=PROVIDER)
+    raise last
+
+
+def note(holder: Object, operation: OperationId, cause: str) -> list[Operation]:
+    """A patch that changes no template, only who has brought it where it is."""
+    now = patches.images_of(holder)
+    written = marks.written(
+        holder,
+        operation=operation,
+        cause=f"{cause} ({operation})",
+        version=marks.version(holder) or "",
+        digest=marks.of(holder).get(marks.DIGEST, "")[:128],
+        before=marks.previous(holder),
+        after=now,
+    )
+    return [*patches.same_object(holder), *patches.set_annotations(holder, written)]
+
+
+async def let_go_on(workload: RolloutWorkload, goal: int) -> None:
+    """Let it go on to ``goal`` if it rests before that now."""
+    await _write(workload, lambda one: steps.release_patch(one, goal))
+
+
+async def promote_fully(workload: RolloutWorkload) -> None:
+    """Let it leave out all steps, once its controller has taken the template up.
+
+    Raises `ProviderUnavailable` when that does not happen: what is written before is forgotten.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _TAKEN_UP_WITHIN
+    while True:
+        one = await workload.there()
+        holder = await workload.holder(one).there()
+        if steps.observed(one) and (
+            raw.uid(holder) == raw.uid(one)
+            or raw.text(one, "status", "workloadObservedGeneration") == str(raw.at(holder, "metadata", "generation"))
+        ):
+            break
+        if loop.time() > until:
+            raise ProviderUnavailable(
+                f"Argo Rollouts has not taken up the change of {workload.name} within {_TAKEN_UP_WITHIN:g} s; does its "
+                "controller run?",
+                provider=PROVIDER,
+            )
+        await asyncio.sleep(0.25)
+    await _write(workload, lambda found: None if steps.stable(found) else {"promoteFull": True})
+
+
+async def abort(workload: RolloutWorkload) -> None:
+    """Send all traffic to the stable release, unless the newest is stable or this was done."""
+
+    def word(one: Object) -> dict[str, object] | None:
+        return None if steps.stable(one) or raw.at(one, "status", "abort") is True else {"abort": True}
+
+    await _write(workload, word)
+
+
+async def _write(workload: RolloutWorkload, word: Callable[[Object], dict[str, object] | None]) -> None:
+    """Write the ``word`` that a look at the Rollout asks for, into the status that was looked at and no other."""
+    for _ in range(_ROUNDS):
+        one = await workload.there()
+        status = word(one)
+        if status is None:
+            return
+        body = {"metadata": {"resourceVersion": raw.text(one, "metadata", "resourceVersion")}, "status": status}
+        try:
+            await workload.kube.patch(workload.status_path, body, kind="merge")
+        except Conflict:
+            await asyncio.sleep(0.05 * random.uniform(1.0, 3.0))  # noqa: S311 - jitter
+            continue
+        return
+    raise ProviderUnavailable(f"{workload.name} is being changed by others all the time.", provider=PROVIDER)

@@ -1,0 +1,142 @@
+"""How an operation on a Rollout stands, from one look. Pure.
+
+The phase alone says nothing: right after a change it is still the one of before, and Healthy is told of the old
+release too. It counts only once the status is about what the Rollout is now, and no pause is just being ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from integrations._shared.failures import told
+from integrations._shared.kube import raw
+from integrations._shared.kube.patches import images_of
+from integrations.argo_rollouts import books, steps
+from integrations.kubernetes import image, marks
+from integrations.kubernetes.judging import Stand, View
+from integrations.kubernetes.owners import who_changed, who_paused
+from integrations.kubernetes.workload import replicas
+
+if TYPE_CHECKING:
+    from bot.domain.ids import OperationId
+    from integrations._shared.kube.raw import Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine:
+    """The operation that is followed."""
+
+    name: str
+    operation: OperationId
+    uid: str
+    """Of what holds the template."""
+    version: int
+    """The resource version that its own answer gave: what is older tells nothing. 0 when it was found later."""
+
+
+def judge(one: Object | None, holder: Object | None, mine: Mine) -> View:
+    """How ``mine`` stands when the Rollout looks like ``one``, and what holds its template like ``holder``."""
+    if one is None or holder is None:
+        return View(stand=Stand.DELETED, message=f"The Rollout {mine.name} was deleted.")
+    if raw.uid(holder) != mine.uid:
+        return View(stand=Stand.DELETED, message=f"The Rollout {mine.name} was deleted and made anew by somebody.")
+    wanted = replicas(one)
+    if (raw.version(holder) or 0) < mine.version:
+        return View(stand=Stand.WAITING, message="waiting for the cluster to show the change", total=wanted)
+    entry = books.find(holder, mine.operation)
+    if other := _superseded(holder, mine, entry):
+        return View(stand=Stand.SUPERSEDED, message=other)
+    assert entry is not None
+    # Spec first: while it is paused by hand, or not valid, the status never becomes about it.
+    if raw.at(one, "spec", "paused") is True:
+        who = who_paused(one)
+        by = f" by {who}" if who else ""
+        message = f"{mine.name} is paused{by}, so nothing goes on; kubectl argo rollouts promote lets it."
+        return View(stand=Stand.FAILED, message=message, total=wanted)
+    invalid = _condition(one, "InvalidSpec")
+    if invalid is not None:
+        return View(stand=Stand.FAILED, message=f"{mine.name} is not valid: {_said(invalid)}.", total=wanted)
+    if not steps.observed(one) or not _template_taken_up(one, holder):
+        return View(stand=Stand.WAITING, message="waiting for Argo Rollouts to take up the change", total=wanted)
+    return _progress(one, entry.goal, mine.name, wanted)
+
+
+def _progress(one: Object, goal: int, name: str, wanted: int) -> View:
+    updated = raw.count(one, "status", "updatedReplicas")
+    done = min(updated, wanted)
+    phase, weight = raw.text(one, "status", "phase"), steps.weight(one)
+    if steps.stable(one) and phase == "Healthy":
+        return View(stand=Stand.DONE, message=f"{wanted} of {wanted} pods, and stable.", done=wanted, total=wanted)
+    if raw.at(one, "status", "abort") is True:
+        why = _said(_condition(one, "Progressing"))
+        message = f"Argo Rollouts took it back: {why or 'it was aborted'}.{_analysis(one)}"
+        return View(stand=Stand.TROUBLED, message=message, total=wanted)
+    progressing = _condition(one, "Progressing")
+    if phase == "Degraded" and raw.text(progressing, "reason") == "ProgressDeadlineExceeded":
+        message = f"{name} made no progress in its time: {_said(progressing)}."
+        return View(stand=Stand.FAILED, message=message, done=done, total=wanted)
+    why = steps.reason(one)
+    if why == "InconclusiveAnalysisRun":
+        message = f"An analysis of {name} could not tell, so Argo Rollouts waits for a person.{_analysis(one)}"
+        return View(stand=Stand.FAILED, message=message, done=done, total=wanted)
+    rest = steps.resting(one)
+    if rest is not None and goal <= rest.weight:
+        said = f"{rest.weight} % of the traffic, {updated} of {wanted} pods; it waits there.{_analysis(one)}"
+        return View(stand=Stand.DONE, message=said, done=done, total=wanted)
+    at = f"step {min(steps.index_of(one) + 1, len(steps.steps_of(one)))} of {len(steps.steps_of(one))}"
+    at = "the switch" if steps.is_blue_green(one) else at
+    if rest is not None:
+        said = f"waiting at {rest.weight} % to be let on"
+    elif why:
+        said = f"{at}: pausing{f' at {weight} %' if weight is not None else ''}"
+    else:
+        detail = told(raw.text(one, "status", "message"))
+        said = f"{at}: {updated} of {wanted} pods{f', {detail}' if detail else ''}"
+    return View(stand=Stand.WAITING, message=f"{said}{_analysis(one)}", done=done, total=wanted)
+
+
+def _superseded(holder: Object, mine: Mine, entry: books.Entry | None) -> str:
+    """Who took its place and how; empty when nobody did."""
+    latest = marks.operation(holder)
+    who = who_changed(holder)
+    if entry is None or latest is None:
+        by = f" ({who})" if who else ""
+        return f"Somebody removed our marks from {mine.name}{by}, so it cannot be told whose release it runs."
+    if latest != mine.operation:
+        return f"Another change, {latest}, took its place on {mine.name}{f' ({who})' if who else ''}."
+    now = images_of(holder)
+    for container, wanted in marks.images(holder).items():
+        found = now.get(container)
+        if found is None or not image.same(found, wanted):
+            what = image.shown(found) if found is not None else "nothing"
+            return (
+                f"{who or 'Somebody'} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
+            )
+    return ""
+
+
+def _template_taken_up(one: Object, holder: Object) -> bool:
+    """Whether a Deployment's template, where the Rollout refers to one, is the one that its status is about."""
+    if one is holder or raw.uid(one) == raw.uid(holder):
+        return True
+    return raw.text(one, "status", "workloadObservedGeneration") == str(raw.at(holder, "metadata", "generation"))
+
+
+def _analysis(one: Object) -> str:
+    """The analysis that runs or has just ended, as `` Analysis checkout-2: Running.``; empty when there is none."""
+    for kind in ("currentStepAnalysisRunStatus", "currentBackgroundAnalysisRunStatus"):
+        found = raw.at(one, "status", "canary", kind)
+        if raw.text(found, "name"):
+            message = told(raw.text(found, "message"))
+            state = told(raw.text(found, "status")) or "Pending"
+            return f" Analysis {told(raw.text(found, 'name'))}: {state}{f', {message}' if message else ''}."
+    return ""
+
+
+def _condition(one: Object, kind: str) -> Object | None:
+    return next((each for each in raw.items(one, "status", "conditions") if raw.text(each, "type") == kind), None)
+
+
+def _said(condition: Object | None) -> str:
+    return told(raw.text(condition, "message")) or told(raw.text(condition, "reason"))

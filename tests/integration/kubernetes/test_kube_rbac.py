@@ -254,3 +254,37 @@ def test_the_policy_holds_where_rights_cannot() -> None:
     }
     assert matched == changed
     assert f'"{BOT}"' in policy["spec"]["matchConditions"][0]["expression"]
+
+
+async def test_a_rollout_of_argo_uses_every_right_of_argo_and_no_other() -> None:
+    from integration.argo import argo_world
+
+    roles = documents("argo-rollouts.yaml")
+    async with argo_world.world(progressDeadlineSeconds=20) as there:
+        there.server.issue("bot", BOT)
+        there.server.load("shop", *roles)
+        there.kube = kube = Kube(there.server.access(token="bot"))
+        try:
+            target = there.target()
+            assert [finding.what for finding in await target.examine() if not finding.ok] == []
+            good = argo_world.release("v2")
+            before = await target.current()
+            await target.plan(release=good)
+            await there.controller.stop()
+            handle = await target.set_weight(release=good, percent=25, operation=OperationId("op-1"))
+            first = await watched(there.server, there.controller, target.observe(handle=handle))
+            assert first.kind is OutcomeKind.SUCCEEDED
+            handle = await target.promote(release=good, operation=OperationId("op-2"))
+            assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.SUCCEEDED
+            assert (await target.health(release=good, check=HealthCheck())).ok
+            for version in ("v3-crash", "v4-unready"):
+                bad = argo_world.release(version)
+                handle = await target.set_weight(release=bad, percent=25, operation=OperationId(f"to-{version}"))
+                assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.FAILED
+                handle = await target.take_back(to=before, operation=OperationId(f"from-{version}"))
+                assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.SUCCEEDED
+        finally:
+            await kube.close()
+        refused = [f"{call.verb} {call.path}" for call in there.server.log if call.code in (401, 403)]
+        assert refused == []
+        assert used(there.server) == granted(roles)

@@ -159,7 +159,7 @@ def test_the_powers_of_a_target_are_those_that_it_has(tmp_path: Path) -> None:
         powers["nomad"]
     for name in powers:
         reference = ProviderRef(kind=name, options=options[name])
-        kube = Kube(SimpleNamespace(name="main")) if options[name] is on_cluster else None
+        kube = Kube(SimpleNamespace(name="main")) if "cluster" in options[name] else None
         built = registry.build_target(
             reference, service=ServiceName("a"), environment=EnvironmentName("staging"), kube=kube
         )

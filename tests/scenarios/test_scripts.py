@@ -51,6 +51,7 @@ LONG = frozenset(
         "canary_abort",
         "canary_crash",
         "canary_late",
+        "canary_silent",
         "canary_two",
         "canary_up",
         "canary_vendor",

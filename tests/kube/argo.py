@@ -70,7 +70,9 @@ class ArgoController(Paced):
             try:
                 self._sync(found)
             except ApiFailure as failure:
-                if failure.code not in (404, 409):
+                if failure.code == 422:
+                    self._refuse(found, failure.message)
+                elif failure.code not in (404, 409):
                     raise
         return len(self.store.changes) > before
 

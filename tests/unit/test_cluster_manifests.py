@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from bot.bootstrap import provider_models
 from bot.catalog.load import parse
 from bot.settings import Settings
 
+_BESIDE = Path(sys.executable).with_name("kubectl")
+KUBECTL = str(_BESIDE) if _BESIDE.exists() else shutil.which("kubectl")
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 #: Only for those who want them; the kustomization leaves them out.
@@ -69,6 +74,24 @@ def test_the_kustomization_has_every_file_that_is_there() -> None:
     assert listed == {path.name for path in FOLDER.glob("*.yaml")} - LEFT_OUT
     [image] = the("Kustomization")["images"]
     assert image["name"] == container()["image"]
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="needs kubectl (make install)")
+def test_kubectl_makes_of_it_what_is_meant() -> None:
+    assert KUBECTL is not None
+    done = subprocess.run([KUBECTL, "kustomize", FOLDER], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = {one["kind"]: one for one in yaml.safe_load_all(done.stdout)}
+    assert set(made) == {
+        "Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment", "PodDisruptionBudget"
+    }  # fmt: skip
+    assert {one["metadata"].get("namespace") for kind, one in made.items() if kind != "Namespace"} == {
+        "deployment-architect"
+    }
+    [bot] = made["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert bot["image"] == "registry.example.com/deployment-architect:0.1.0"
+    bare = {**bot, "image": container()["image"]}
+    assert bare == container(), "nothing else is changed on the way"
 
 
 def test_the_catalog_in_it_is_good() -> None:

@@ -49,9 +49,12 @@ class FlaggerController(Paced):
 
     manager = component = "flagger"
 
-    def __init__(self, server: KubeServer, deployments: DeploymentController, *, pace: float = 0.05) -> None:
+    def __init__(
+        self, server: KubeServer, deployments: DeploymentController, *, pace: float = 0.05, sync_first: bool = False
+    ) -> None:
+        """``sync_first``: the status is synced before confirm-rollout is asked (flagger pull request 1780)."""
         super().__init__(server, deployments.clock)
-        self.pace = pace
+        self.pace, self._sync_first = pace, sync_first
         self.hooks = Webhooks()
         self.check: Callable[[Object, str], str] = lambda _canary, _image: ""
         """What is wrong with the canary's metrics: (Canary, image of its first container) -> words; empty: nothing."""
@@ -120,8 +123,10 @@ class FlaggerController(Paced):
         return now != status.get("lastPromotedSpec") and now != status.get("lastAppliedSpec")
 
     async def _begin(self, canary: Object, target: Object) -> None:
+        if self._sync_first:
+            canary = self._sync(canary, "Progressing")
         for hook in hooks_of(canary, "confirm-rollout"):
-            open_ = await self._ask(canary, hook)
+            open_ = await self._ask(canary, hook, phase=phase_of(canary))
             canary = self._fresh(canary)
             if not open_:
                 if phase_of(canary) != "Waiting":

@@ -225,6 +225,7 @@ async def test_every_gate_is_asked_at_its_time(stage: Stage) -> None:
         assert open_.paths() == ["confirm-rollout"] * 2  # the rollback hook is not asked now
         assert set(open_.asked[0][1]) == {"name", "namespace", "phase", "checksum", "metadata"}
         assert open_.asked[0][1]["metadata"] == {"token": "s3cret"}
+        assert [payload["phase"] for _, payload in open_.asked] == ["Initialized", "Waiting"]
         assert stage.status["lastAppliedSpec"] == before  # so its checksum is of the spec before
         open_.answers = {"/confirm-rollout": 200, "/pre-rollout": 202}
         assert await stage.ticks(3) == ["Progressing 0"] * 3
@@ -240,6 +241,19 @@ async def test_every_gate_is_asked_at_its_time(stage: Stage) -> None:
         ]  # fmt: skip
         open_.answers["/confirm-promotion"] = 200
         assert (await stage.ticks(3))[-1] == "Succeeded 0"
+
+
+async def test_the_status_may_be_synced_before_the_gate_is_asked(stage: Stage) -> None:
+    stage.flagger = FlaggerController(stage.server, stage.pods, sync_first=True)
+    async with gates() as open_:
+        await stage.begin(canary("web", stepWeight=50, maxWeight=50, webhooks=[open_.hook("confirm-rollout")]))
+        before = stage.status["lastAppliedSpec"]
+        stage.change("r/web:2")
+        assert await stage.ticks(2) == ["Waiting 0", "Waiting 0"]
+        assert stage.status["lastAppliedSpec"] != before
+        assert [payload["phase"] for _, payload in open_.asked] == ["Progressing", "Progressing"]
+        open_.answers["/confirm-rollout"] = 200
+        assert await stage.ticks(2) == ["Progressing 0", "Progressing 50"]
 
 
 async def test_a_yes_to_rollback_means_now(stage: Stage) -> None:

@@ -86,7 +86,7 @@ def _superseded(one: Object, mine: Mine) -> str:
     for container, wanted in marks.images(one).items():
         found = now.get(container)
         if found is None or not image.same(found, wanted):
-            who = who_changed(one) or "Somebody"
+            who = who_changed(one, container) or "Somebody"
             what = image.shown(found) if found is not None else "nothing"
             return f"{who} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
     return ""

@@ -49,9 +49,12 @@ def owned_elsewhere(one: Object, containers: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def who_changed(one: Object) -> str:
-    """Who else wrote the images or our marks last, and when, as ``kubectl-set at 12:03:04 UTC``; empty if unknown."""
-    entries = [*_writers_of_images(one, None), *_writers_of_marks(one)]
+def who_changed(one: Object, container: str | None = None) -> str:
+    """Who else wrote the image of a container last, or our marks (None), and when, as ``kubectl-set at 12:03:04 UTC``.
+
+    Empty if nobody is known.
+    """
+    entries = list(_writers_of_marks(one) if container is None else _writers_of_images(one, [container]))
     others = [entry for entry in entries if raw.text(entry, "manager") != MANAGER]
     newest = max(others or entries, key=lambda entry: raw.text(entry, "time"), default=None)
     if newest is None:
@@ -69,7 +72,7 @@ def who_paused(one: Object) -> str:
     return ""
 
 
-def _writers_of_images(one: Object, containers: Sequence[str] | None) -> Iterator[Object]:
+def _writers_of_images(one: Object, containers: Sequence[str]) -> Iterator[Object]:
     for entry in raw.items(one, "metadata", "managedFields"):
         for kind in ("f:containers", "f:initContainers"):
             fields = raw.at(entry, "fieldsV1", "f:spec", "f:template", "f:spec", kind)
@@ -78,7 +81,7 @@ def _writers_of_images(one: Object, containers: Sequence[str] | None) -> Iterato
             if not fields:  # of custom resources a list has one owner, whatever of it they changed
                 yield entry
                 break
-            keys = fields if containers is None else [f'k:{{"name":"{name}"}}' for name in containers]
+            keys = [f'k:{{"name":"{name}"}}' for name in containers]
             if any(raw.at(fields, key, "f:image") is not None for key in keys):
                 yield entry
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ class Pinned(ImagesPort):
 
 @asynccontextmanager
 async def kubernetes(folder: Path) -> AsyncIterator[Subject]:
-    """A Deployment in the strict fake of a cluster, whose seconds last two hundredths."""
+    """A Deployment in the strict fake of a cluster. Time passes there only when a rollout is stuck."""
     write_artifacts(folder / "artifacts")
     text = """
 version: 1
@@ -117,17 +118,34 @@ roles:
     async with KubeServer.running() as server:
         made = deployment("checkout", {"web": "ghcr.io/acme/checkout:v1.0"}, replicas=1, progressDeadlineSeconds=20)
         server.add("deployments", "shop", made)
-        controller = DeploymentController(server, pace=0.005, second=0.02)
-        controller.behaves((await images.resolve(version="v1.5-rc1")).artifact.digest, "crash")
+        controller = DeploymentController(server, pace=0.005)
+        bad = (await images.resolve(version="v1.5-rc1")).artifact.digest
+        controller.behaves(bad, "crash")
         kube = Kube(server.access())
 
         def build() -> Target:
             return registry.build_target(service.targets[STAGING], service=CHECKOUT, environment=STAGING, kube=kube)
 
+        def stuck() -> bool:
+            one = server.get("deployments", "shop", "checkout")
+            status, image = one.get("status", {}), one["spec"]["template"]["spec"]["containers"][0]["image"]
+            reasons = [each["reason"] for each in status.get("conditions", []) if each["type"] == "Progressing"]
+            seen = status.get("observedGeneration") == one["metadata"]["generation"]
+            return bad in image and seen and reasons == ["ReplicaSetUpdated"]
+
+        async def time_passes() -> None:
+            while True:
+                await server.until(stuck, timeout=1000)
+                controller.advance(21)
+                await server.until(lambda: not stuck(), timeout=1000)
+
         async with controller:
+            passing = asyncio.create_task(time_passes())
             try:
                 yield Subject(build(), images, build, begins_empty=False)
             finally:
+                passing.cancel()
+                await asyncio.gather(passing, return_exceptions=True)
                 await kube.close()
 
 

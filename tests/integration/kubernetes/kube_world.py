@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from kube.deployments import DeploymentController
+from kube.kubelet import WORDS
 from kube.manifests import deployment
 from kube.server import KubeServer
 
@@ -84,6 +87,10 @@ class World:
 
         await self.server.until(done)
 
+    def stuck(self) -> bool:
+        """Whether the controller can do no more for a Deployment with a bad image, and has not given up yet."""
+        return any(_stuck(one) for one in self.server.all("deployments", "shop"))
+
     def set_image(self, image: str, *, manager: str = "kubectl-set", name: str = "checkout") -> None:
         """As `kubectl set image` does: it touches nothing else."""
 
@@ -98,24 +105,37 @@ class World:
 
 
 @asynccontextmanager
-async def world(
-    *, add: bool = True, tls: bool = False, second: float | None = 0.02, **more: Any
-) -> AsyncIterator[World]:
-    """One Deployment, checkout, with v1.0 running (``add``), and its controller at work."""
+async def world(*, add: bool = True, tls: bool = False, patient: bool = False, **more: Any) -> AsyncIterator[World]:
+    """One Deployment, checkout, with v1.0 running (``add``), and its controller at work.
+
+    Time stands still, so that a slow machine fails no rollout, until one with a bad image is stuck: then half a minute
+    passes, unless the world is ``patient``.
+    """
     async with KubeServer.running(tls=tls) as server:
-        controller = DeploymentController(server, pace=0.005, second=second)
+        controller = DeploymentController(server, pace=0.005)
         kube = Kube(server.access())
         found = World(server, controller, kube)
         if add:
             found.add(**more)
         controller.start()
+        passing = asyncio.create_task(_time_passes(found)) if not patient else None
         try:
             if add and more.get("replicas") != 0 and not more.get("paused"):
                 await found.settled()
             yield found
         finally:
+            if passing is not None:
+                passing.cancel()
+                await asyncio.gather(passing, return_exceptions=True)
             await controller.stop()
             await kube.close()
+
+
+async def _time_passes(here: World) -> None:
+    while True:
+        await here.server.until(lambda: here.stuck(), timeout=1000)
+        here.controller.advance(31)
+        await here.server.until(lambda: not here.stuck(), timeout=1000)
 
 
 async def seen(target: KubernetesTarget, handle: Handle) -> tuple[list[Progress], Outcome]:
@@ -130,3 +150,14 @@ async def seen(target: KubernetesTarget, handle: Handle) -> tuple[list[Progress]
 async def deploy(target: KubernetesTarget, version: str, operation: str) -> tuple[list[Progress], Outcome]:
     handle = await target.apply(release=release(version), operation=OperationId(operation))
     return await seen(target, handle)
+
+
+def _stuck(one: dict[str, Any]) -> bool:
+    status, images = one.get("status", {}), json.dumps(one["spec"]["template"])
+    reasons = [each["reason"] for each in status.get("conditions", []) if each["type"] == "Progressing"]
+    return (
+        any(word in images for word in WORDS)
+        and status.get("observedGeneration") == one["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) > 0
+        and reasons == ["ReplicaSetUpdated"]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from kube_world import REPOSITORY, deploy, release, seen, world
 from bot.domain.catalog import HealthCheck
 from bot.domain.errors import ProviderRejected
 from bot.domain.ids import OperationId
-from bot.domain.rollout import OutcomeKind
+from bot.domain.rollout import OutcomeKind, Progress
 
 pytestmark = pytest.mark.timeout(60)
 ONE, TWO, BACK = OperationId("one"), OperationId("two"), OperationId("back")
@@ -71,13 +72,19 @@ async def test_a_rollout_that_goes_well_takes_few_calls() -> None:
     ],
 )
 async def test_why_it_does_not_come_up_is_said_early_and_again_at_the_end(version: str, says: str) -> None:
-    async with world() as here:
+    async with world(patient=True) as here:
         target = here.target()
-        progress, outcome = await deploy(target, version, "one")
+        handle = await target.apply(release=release(version), operation=ONE)
+        async with aclosing(target.observe(handle=handle)) as telling:
+            async for each in telling:
+                assert isinstance(each, Progress), "the cluster has not given up yet"
+                if says in each.message:
+                    break
+        here.controller.advance(31)
+        _, outcome = await seen(target, handle)
         assert outcome.kind is OutcomeKind.FAILED
         assert version in outcome.message
         assert says in outcome.message
-        assert any(says in each.message for each in progress), "it was said before the cluster gave up"
         running = await target.current()
         assert running is not None
         assert running.release.version == "v1.0", "what runs is told by the pods, not by the template"

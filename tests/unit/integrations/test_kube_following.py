@@ -184,12 +184,12 @@ def test_owners_are_told_by_the_books_of_the_cluster() -> None:
     flux = {"metadata": {**labelled["metadata"], "labels": {"helm.toolkit.fluxcd.io/name": "shop"}}}
     assert len(owned_elsewhere(flux, ["web"])) == 1
     both = written_by(("helm", "2026-11-23T10:00:00Z"), ("kubectl-edit", "2026-11-23T12:03:04Z"))
-    assert who_changed(both) == "kubectl-edit at 12:03:04 UTC"
+    assert who_changed(both, "web") == "kubectl-edit at 12:03:04 UTC"
     ours_too = written_by(("kubectl-set", "2026-11-23T12:03:04Z"), ("deployment-architect", "2026-11-23T12:03:05Z"))
-    assert who_changed(ours_too) == "kubectl-set at 12:03:04 UTC"
+    assert who_changed(ours_too, "web") == "kubectl-set at 12:03:04 UTC"
     evil = written_by(("<!channel>\n" + "x" * 500, "now"))
-    assert "\n" not in who_changed(evil)
-    assert len(who_changed(evil)) <= 60
+    assert "\n" not in who_changed(evil, "web")
+    assert len(who_changed(evil, "web")) <= 60
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def merged(resource: Resource, live: Object, applied: Object, manager: Manager, 
     now[manager] = frozenset(wanted)
     left = fields.leaves(resource, result).keys()
     _write(resource, live, result, {each: owned & left for each, owned in now.items()}, "")
-    return result
+    return dict(result)
 
 
 def stamp(found: Object, time: str) -> None:
@@ -138,8 +138,8 @@ def _merge(live: Any, applied: Any, names: tuple[str, ...], custom: bool) -> Any
         if keys:
             wanted = {fields.item_key(item, keys): item for item in applied}
             there = [fields.item_key(item, keys) for item in live]
-            result = [_merge(item, wanted.get(key, {}), names, custom) for key, item in zip(there, live, strict=True)]
-            return [*result, *(deepcopy(item) for key, item in wanted.items() if key not in there)]
+            items = [_merge(item, wanted.get(key, {}), names, custom) for key, item in zip(there, live, strict=True)]
+            return [*items, *(deepcopy(item) for key, item in wanted.items() if key not in there)]
     return deepcopy(applied)
 
 

@@ -125,7 +125,8 @@ class ArgoController(Paced):
     def _template(self, found: Object) -> Object | None:
         reference = found["spec"].get("workloadRef")
         if not reference:
-            return found["spec"].get("template")
+            template: Object | None = found["spec"].get("template")
+            return template
         workload = self.store.get(BY_PLURAL["deployments"], found["metadata"]["namespace"], reference["name"])
         if workload is None:
             return None
@@ -261,7 +262,7 @@ class ArgoController(Paced):
         paused = pause_for(status, "BlueGreenPause")
         if paused is not None:
             seconds = wanted.get("autoPromotionSeconds")
-            return bool(seconds) and self._past(paused["startTime"], int(seconds))
+            return bool(seconds) and self._past(paused["startTime"], int(seconds or 0))
         if status.get("controllerPause"):
             return True
         self._pause(status, "BlueGreenPause")
@@ -368,7 +369,7 @@ class ArgoController(Paced):
         for key in ("abort", "promoteFull"):
             if not status.get(key):
                 status.pop(key, None)
-        empty = ("", None, {}, [])
+        empty: tuple[Any, ...] = ("", None, {}, [])
         status = {key: value for key, value in status.items() if value not in empty or key == "conditions"}
         if status != before:
             self.write("rollouts", found, lambda live: live.update(status=status), status=True)

@@ -69,6 +69,6 @@ def said(error: ApiException) -> Object:
 
 @asynccontextmanager
 async def connected(server: KubeServer, *, token: str | None = None) -> AsyncIterator[Client]:
-    api = await new_client_from_config(str(server.kubeconfig(token=token)))
+    api: client.ApiClient = await new_client_from_config(str(server.kubeconfig(token=token)))  # type: ignore[no-untyped-call]  # has no types
     async with api:
         yield Client(api)

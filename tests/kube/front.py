@@ -22,6 +22,8 @@ from .resources import BY_PATH, BY_PLURAL, LOG, SCALE
 from .selectors import only_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .rbac import User
     from .resources import Object, Resource
     from .server import KubeServer
@@ -257,8 +259,12 @@ class Front:
             raise ApiFailure(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {said}')
         if wanted.media != patches.JSON_PATCH and not isinstance(body, dict):
             raise failures.bad_request("error decoding patch: json: cannot unmarshal array into Go value of type map")
-        how = {patches.JSON_PATCH: patches.json_patch, patches.MERGE: patches.merge_patch}
-        return 200, self._change(wanted, lambda live: how.get(wanted.media, patches.strategic_merge)(live, body))
+        how: dict[str, Callable[[Object, Any], Object]] = {
+            patches.JSON_PATCH: patches.json_patch,
+            patches.MERGE: patches.merge_patch,
+        }
+        chosen: Callable[[Object, Any], Object] = how.get(wanted.media) or patches.strategic_merge
+        return 200, self._change(wanted, lambda live: chosen(live, body))
 
     def _change(self, wanted: Wanted, change: Any) -> Object:
         registry, resource = self._server.registry, wanted.resource

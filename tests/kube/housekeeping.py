@@ -41,7 +41,7 @@ class Housekeeper:
 
     def _collect(self) -> bool:
         store, did = self._server.store, False
-        everything = [(resource, each) for resource in RESOURCES for each in store.all(resource)]
+        everything = store.peek()
         alive = {each["metadata"]["uid"] for _, each in everything}
         for resource, each in everything:
             meta = each["metadata"]

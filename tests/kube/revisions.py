@@ -86,7 +86,7 @@ def fenceposts(spec: Object) -> tuple[int, int]:
     def resolved(value: int | str, rounding: object) -> int:
         if isinstance(value, str) and value.endswith("%"):
             share = int(value[:-1]) * spec["replicas"] / 100
-            return ceil(share) if rounding is ceil else floor(share)
+            return int(ceil(share) if rounding is ceil else floor(share))
         return int(value)
 
     surge, unavailable = (

@@ -253,7 +253,7 @@ class Deployments(Actor):
         if before != size:
             way = "up" if size > before else "down"
             self.event(found, "ScalingReplicaSet", f"Scaled {way} replica set {name} from {before} to {size}")
-        return before != size
+        return bool(before != size)
 
     def _clean(self, found: Object, old: list[Object]) -> None:
         """Old ReplicaSets beyond the revisionHistoryLimit."""
@@ -356,7 +356,7 @@ class Deployments(Actor):
         return counted and status.get("observedGeneration", 0) >= found["metadata"]["generation"]
 
     def _unavailable(self, found: Object) -> int:
-        return min(fenceposts(found["spec"])[1], found["spec"]["replicas"])
+        return min(fenceposts(found["spec"])[1], int(found["spec"]["replicas"]))
 
     def _most(self, found: Object) -> int:
         return int(found["spec"]["replicas"]) + fenceposts(found["spec"])[0]

@@ -62,6 +62,10 @@ class Store:
         found = sorted(self._objects.get(resource, {}).items())
         return [deepcopy(each) for place, each in found if not namespace or place[0] == namespace]
 
+    def peek(self) -> list[tuple[Resource, Object]]:
+        """Everything, to be looked at only: no copies."""
+        return [(resource, each) for resource, found in self._objects.items() for each in found.values()]
+
     def put(self, resource: Resource, place: Place, new: Object) -> Object:
         before = self._objects.get(resource, {}).get(place)
         return self._record("ADDED" if before is None else "MODIFIED", resource, place, new, before)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from argo_world import CHECKOUT, OLD, release, seen, weigh, world
+from kube.argo_world import CHECKOUT, OLD, release, seen, weigh, world
 
 from bot.domain.catalog import HealthCheck
 from bot.domain.errors import ProviderRejected, ProviderUnavailable

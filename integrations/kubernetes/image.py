@@ -8,6 +8,11 @@ from bot.domain.release import Artifact, Release
 
 _PINNED = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$")
+_WORDS = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?/)?{_WORDS}(?:/{_WORDS})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 _SHOWABLE = re.compile(r"[!-~]{1,512}")
 
 
@@ -39,11 +44,11 @@ def tag_of(image: str) -> str | None:
 def location(release: Release) -> str | None:
     """The image of a release, pinned; None when it is not an image."""
     image, digest = release.artifact.location, release.artifact.digest
-    if not _SHOWABLE.fullmatch(image) or "://" in image or not _PINNED.fullmatch(f"@{digest}"):
+    if len(image) > 512 or not _REFERENCE.fullmatch(image) or not _PINNED.fullmatch(f"@{digest}"):
         return None
     if digest_of(image) is not None:
         return image if digest_of(image) == digest else None
-    return None if "@" in image else f"{image}@{digest}"
+    return f"{image}@{digest}"
 
 
 def artifact(image: str, running: str | None) -> Artifact:

@@ -133,6 +133,13 @@ def test_the_same_bytes_from_a_mirror_are_the_same_image(one: str, other: str, s
         ("ghcr.io/a/b@sha256:beef", None),
         ("ghcr.io/a b", None),
         ("https://ghcr.io/a/b", None),
+        ("registry.example.com:5000/a/b_c/d--e.f:V1", f"registry.example.com:5000/a/b_c/d--e.f:V1@{DIGEST}"),
+        ("localhost/b", f"localhost/b@{DIGEST}"),
+        ("/srv/artifacts/checkout/v1.1", None),
+        ("ghcr.io/A/b", None),
+        ("ghcr.io/a//b", None),
+        ("ghcr.io/a/../b", None),
+        ("a" * 600, None),
         ("", None),
     ],
 )

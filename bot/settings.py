@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.domain.errors import ConfigurationError
+from bot.domain.gate import DEFAULT_URL, Door
 
 _SHORTEST_TOKEN = 16
 
@@ -43,6 +44,10 @@ class Settings(BaseSettings):
     """What an Alertmanager must show as a bearer token to tell of alerts; None: it cannot."""
     datadog_webhook_secret: SecretStr | None = None
     """What Datadog must show in the header ``X-Webhook-Secret`` to tell of alerts; None: it cannot."""
+    flagger_secret: SecretStr | None = None
+    """Makes the addresses at which Flagger asks unguessable; the same for every replica. None: Flagger cannot ask."""
+    flagger_url: str = DEFAULT_URL
+    """Where Flagger reaches the bot from within its cluster; for what `flagger` prints."""
     tracing: Literal["off", "otlp", "datadog"] = "off"
     """Where spans of deployments go: to an OpenTelemetry collector, to Datadog's agent, or nowhere."""
     log_level: str = "INFO"
@@ -84,6 +89,15 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("flagger_secret")
+    @classmethod
+    def _makes_good_tokens(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value) < _SHORTEST_TOKEN:
+            raise ValueError(
+                f"must be {_SHORTEST_TOKEN} characters or more; leave the variable out and Flagger cannot ask"
+            )
+        return value
+
     @field_validator("slack_api_url")
     @classmethod
     def _ends_with_slash(cls, value: str) -> str:
@@ -122,6 +136,11 @@ class Settings(BaseSettings):
             "alertmanager_token": alertmanager.get_secret_value() if alertmanager else None,
             "datadog_secret": datadog.get_secret_value() if datadog else None,
         }
+
+    @property
+    def door(self) -> Door:
+        """Where platforms ask before they go on."""
+        return Door(url=self.flagger_url, secret=self.flagger_secret.get_secret_value() if self.flagger_secret else "")
 
     @property
     def database(self) -> str:

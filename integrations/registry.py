@@ -10,7 +10,7 @@ each leading to an `Entry`::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from bot.domain.errors import ConfigurationError
+from bot.domain.gate import Door
 from bot.domain.strategy.powers import Power
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from bot.domain.catalog import ProviderRef
     from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.ports.gates import Gates
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
@@ -59,6 +61,9 @@ class Entry:
     uses_cluster: bool = False
     """Whether a target runs on a Kubernetes cluster: its option ``cluster`` names one of the catalog's, and its factory
     is called with ``kube=`` as well."""
+    uses_gates: bool = False
+    """Whether a target's platform asks before it goes on: its factory is called with ``gates=`` and ``door=`` as well.
+    """
 
 
 class Registry(Generic[T]):
@@ -86,11 +91,11 @@ class Registry(Generic[T]):
 
     def models(self) -> Mapping[str, type[BaseModel]]:
         """The models of all providers' options; each is loaded when it is looked up."""
-        return _Models(self)
+        return _Named(self, self.options)
 
     def powers(self) -> Mapping[str, frozenset[Power]]:
         """What all providers can do, told without importing a vendor; each is looked up when it is asked for."""
-        return _Powers(self)
+        return _Named(self, self.power_of)
 
     def power_of(self, name: str) -> frozenset[Power]:
         """What a provider can do; raises `ConfigurationError` when there is no such provider."""
@@ -98,7 +103,7 @@ class Registry(Generic[T]):
 
     def queries(self) -> Mapping[str, tuple[str, ...]]:
         """What providers can be asked; nothing for those that have a language of their own."""
-        return _Queries(self)
+        return _Named(self, self.queries_of)
 
     def queries_of(self, name: str) -> tuple[str, ...]:
         """What a provider can be asked; raises `ConfigurationError` when there is no such provider."""
@@ -106,11 +111,15 @@ class Registry(Generic[T]):
 
     def clustered(self) -> Mapping[str, bool]:
         """Which targets run on a cluster; each is looked up when it is asked for."""
-        return _Clustered(self)
+        return _Named(self, self.is_clustered)
 
     def is_clustered(self, name: str) -> bool:
         """Whether a target runs on a cluster; raises `ConfigurationError` when there is no such provider."""
         return self._entry(name).uses_cluster
+
+    def is_gated(self, name: str) -> bool:
+        """Whether a target's platform asks before it goes on; raises `ConfigurationError` for an unknown one."""
+        return self._entry(name).uses_gates
 
     def check(self, name: str) -> None:
         """Raise `ConfigurationError` when there is no such provider, or when packages that it needs are missing."""
@@ -195,8 +204,9 @@ class Registry(Generic[T]):
 class _Named(Mapping[str, V_co]):
     """Something about a registry's providers as a mapping that imports no more than what is looked up."""
 
-    def __init__(self, registry: Registry[Any]) -> None:
+    def __init__(self, registry: Registry[Any], of: Callable[[str], V_co]) -> None:
         self._registry = registry
+        self._of = of
 
     def __contains__(self, name: object) -> bool:
         return name in self._registry.names()
@@ -207,41 +217,10 @@ class _Named(Mapping[str, V_co]):
     def __len__(self) -> int:
         return len(self._registry.names())
 
-
-class _Models(_Named["type[BaseModel]"]):
-    """The models of their options."""
-
-    def __getitem__(self, name: str) -> type[BaseModel]:
+    def __getitem__(self, name: str) -> V_co:
         if name not in self:
             raise KeyError(name)
-        return self._registry.options(name)
-
-
-class _Powers(_Named["frozenset[Power]"]):
-    """What they can do."""
-
-    def __getitem__(self, name: str) -> frozenset[Power]:
-        if name not in self:
-            raise KeyError(name)
-        return self._registry.power_of(name)
-
-
-class _Queries(_Named["tuple[str, ...]"]):
-    """What they can be asked."""
-
-    def __getitem__(self, name: str) -> tuple[str, ...]:
-        if name not in self:
-            raise KeyError(name)
-        return self._registry.queries_of(name)
-
-
-class _Clustered(_Named[bool]):
-    """Whether they run on a cluster."""
-
-    def __getitem__(self, name: str) -> bool:
-        if name not in self:
-            raise KeyError(name)
-        return self._registry.is_clustered(name)
+        return self._of(name)
 
 
 def _is_there(module: str) -> bool:
@@ -275,6 +254,15 @@ TARGETS: Registry[Target] = Registry(
                 needs=("kubernetes",),
                 powers=frozenset({Power.TRAFFIC_WEIGHT, Power.PROMOTE, Power.ABORT}),
                 uses_cluster=True,
+            ),
+            "flagger": Entry(
+                options="integrations.flagger.options:FlaggerOptions",
+                factory="integrations.flagger.target:build",
+                extra="kubernetes",
+                needs=("kubernetes",),
+                powers=frozenset({Power.TRAFFIC_WEIGHT, Power.PROMOTE, Power.ABORT}),
+                uses_cluster=True,
+                uses_gates=True,
             ),
             "kubernetes": Entry(
                 options="integrations.kubernetes.options:KubernetesOptions",
@@ -370,13 +358,21 @@ CLUSTERS: Registry[ClusterAccess] = Registry(
 
 
 def build_target(
-    reference: ProviderRef, *, service: ServiceName, environment: EnvironmentName, kube: Kube | None = None
+    reference: ProviderRef,
+    *,
+    service: ServiceName,
+    environment: EnvironmentName,
+    kube: Kube | None = None,
+    gates: Gates | None = None,
+    door: Door | None = None,
 ) -> Target:
     """The target of a service in an environment; ``kube`` is the cluster that it runs on, for those that run on one.
 
-    Raises `ConfigurationError`.
+    ``gates`` and ``door`` are for those whose platform asks the bot. Raises `ConfigurationError`.
     """
-    given = {} if kube is None else {"kube": kube}
+    given: dict[str, object] = {} if kube is None else {"kube": kube}
+    if TARGETS.is_gated(reference.kind):
+        given |= {"gates": gates, "door": door or Door()}
     return TARGETS.build(reference, service=service, environment=environment, **given)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+DEFAULT_URL = "http://deployment-architect.deployment-architect.svc"
+"""Where the bot is reached in a cluster that it was put into by the manifests that come with it."""
 FRESH = timedelta(seconds=20)
 """How old a look at the platform may be for an answer to rest on it."""
 SETTLES = timedelta(seconds=30)
@@ -65,6 +67,8 @@ class Gate:
 
     key: str
     """The place, as ``namespace/canary@cluster``."""
+    held: bool = False
+    """Whether anything may be allowed at all."""
     goal: Goal = Goal.NOTHING
     operation: str = ""
     """The operation whose word this is."""
@@ -82,6 +86,8 @@ class Gate:
     """The weights that the platform goes through, rising."""
     before: tuple[str, ...] = ()
     """What the platform's own books said before the change; opaque here."""
+    to: str = ""
+    """What is to be put back; opaque here."""
     unskip: bool = False
     """Whether the platform was told to leave the analysis out, and must be told otherwise in the end."""
     checksum: str = ""
@@ -94,8 +100,18 @@ class Gate:
     """Counts the changes; 0: it was never written."""
 
     def closed(self) -> Gate:
-        """The same place with nothing allowed; it is remembered whose word was last."""
-        return Gate(key=self.key, operation=self.operation, unskip=self.unskip, seen=self.seen, version=self.version)
+        """The same place with nothing allowed; it is remembered what was wanted last."""
+        return replace(
+            self,
+            held=False,
+            ceiling=0,
+            promote=False,
+            rollback=False,
+            to="",
+            checksum="",
+            granted=None,
+            granted_at=None,
+        )
 
     def next_step(self, weight: int) -> int | None:
         """The weight after ``weight``; None: there is none but the promotion."""
@@ -123,7 +139,7 @@ def answer(gate: Gate, hook: Hook, *, at: datetime, checksum: str) -> Answer:
         return Answer(open=True, why="Heard.")
     if hook is Hook.ROLLBACK:
         return _rollback(gate, checksum)
-    if gate.goal is Goal.NOTHING:
+    if not gate.held:
         return _no("no deployment of ours holds this place")
     if gate.rollback and hook is not Hook.ROLLOUT:
         return _no("it was decided to take it back")
@@ -141,7 +157,7 @@ def answer(gate: Gate, hook: Hook, *, at: datetime, checksum: str) -> Answer:
 
 
 def _rollback(gate: Gate, checksum: str) -> Answer:
-    if not gate.rollback:
+    if not (gate.held and gate.rollback):
         return _no("nobody has decided to roll back")
     if gate.checksum and checksum != gate.checksum:
         return _no("what is analysed now is not what was to be taken back")

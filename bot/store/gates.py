@@ -86,6 +86,7 @@ class StoredGates:
 def _body(gate: Gate) -> str:
     return dump(
         {
+            "held": gate.held,
             "goal": gate.goal.value,
             "operation": gate.operation,
             "base": gate.base,
@@ -96,6 +97,7 @@ def _body(gate: Gate) -> str:
             "rollback": gate.rollback,
             "steps": list(gate.steps),
             "before": list(gate.before),
+            "to": gate.to,
             "unskip": gate.unskip,
             "checksum": gate.checksum,
             "granted": gate.granted,
@@ -108,6 +110,7 @@ def _gate(row: RowMapping) -> Gate:
     body = load(row["body"], "gate")
     return Gate(
         key=row["key"],
+        held=body["held"],
         goal=enum_of(Goal, body["goal"], "goal of a gate"),
         operation=body["operation"],
         base=body["base"],
@@ -118,6 +121,7 @@ def _gate(row: RowMapping) -> Gate:
         rollback=body["rollback"],
         steps=tuple(body["steps"]),
         before=tuple(body["before"]),
+        to=body["to"],
         unskip=body["unskip"],
         checksum=body["checksum"],
         granted=body["granted"],

@@ -1,0 +1,133 @@
+"""How a change stands, from one look at the Canary, its Deployment and its primary. Pure.
+
+Flagger's status is about what was before until its controller comes round: success and failure are believed only when
+its own books have changed since, and success only when the primary runs what was wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from bot.domain.gate import Goal
+from bot.domain.ids import OperationId
+from integrations._shared.kube import raw
+from integrations.flagger.canary import GONE
+from integrations.flagger.place import rolled_out
+from integrations.kubernetes import judging, marks
+
+if TYPE_CHECKING:
+    from integrations._shared.kube.raw import Object
+    from integrations.flagger.canary import Canary
+    from integrations.flagger.place import Place, Seen
+    from integrations.flagger.ticket import Ticket
+
+
+class Stand(Enum):
+    """Where a change is."""
+
+    #: Flagger has not taken it up yet.
+    UNSEEN = "unseen"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One look."""
+
+    stand: Stand
+    message: str
+    done: int = 0
+    total: int = 0
+
+
+def judge(place: Place, ticket: Ticket, seen: Seen, *, begun: bool) -> View:
+    """How the change of ``ticket`` stands; ``begun``: an analysis was seen to go on since it was made."""
+    canary, one = seen.canary, seen.one
+    if canary is None or canary.phase in GONE:
+        return View(stand=Stand.DELETED, message=f"The Canary {place.options.canary} was deleted.")
+    if one is None or raw.uid(one) != ticket.uid:
+        again = "" if one is None else " and made anew by somebody"
+        return View(stand=Stand.DELETED, message=f"The Deployment {place.workload.name} was deleted{again}.")
+    taking_back = ticket.goal is Goal.BACK and ticket.base not in marks.history(one)
+    base = marks.operation(one) if taking_back else OperationId(ticket.base)
+    if base is not None and (other := superseded(one, base, place)):
+        return View(stand=Stand.SUPERSEDED, message=other)
+    if ticket.goal is Goal.BACK:
+        return _back(place, ticket, canary, seen, taking_back=taking_back)
+    return _forward(place, ticket, canary, seen, begun=begun)
+
+
+def superseded(one: Object, operation: OperationId, place: Place) -> str:
+    """Who put something else in the place of what ``operation`` brought; empty when nobody did."""
+    mine = judging.Mine(name=place.workload.name, operation=operation, uid=raw.uid(one), generation=1)
+    view = judging.judge(one, mine)
+    return view.message if view.stand is judging.Stand.SUPERSEDED else ""
+
+
+def _forward(place: Place, ticket: Ticket, canary: Canary, seen: Seen, *, begun: bool) -> View:
+    phase, said = canary.phase, canary.said()
+    picked = begun or canary.going_on or canary.applied != ticket.before[1]
+    if canary.going_on:
+        return _going_on(ticket, canary, seen.one)
+    if phase == "Succeeded" and picked:
+        # A restore comes upon a success of what was before, when it meets a promotion on its way.
+        settled = canary.applied == canary.promoted and (
+            ticket.goal is not Goal.RESTORE or canary.applied != ticket.before[1]
+        )
+        if not settled:
+            return View(stand=Stand.WAITING, message=said)
+        if place.digest(seen.primary) != ticket.digest:
+            return View(
+                stand=Stand.FAILED,
+                message=f"Flagger says that it succeeded, but {place.primary.name} does not have the image of it.",
+            )
+        if not rolled_out(seen.primary):
+            return View(stand=Stand.WAITING, message=f"{said}, waiting for the pods of {place.primary.name}")
+        return View(stand=Stand.DONE, message="Flagger has promoted it.", done=100, total=100)
+    if phase == "Failed" and (begun or ticket.fails_anew or canary.decided_at != ticket.before[2]):
+        return View(stand=Stand.FAILED, message=failed(canary))
+    if canary.suspended:
+        return View(stand=Stand.UNSEEN, message=f"the Canary {canary.name} is suspended, so Flagger does nothing")
+    return View(stand=Stand.UNSEEN, message="waiting for Flagger to take it up")
+
+
+def failed(canary: Canary) -> str:
+    """What became of the traffic."""
+    if canary.weight:
+        return (
+            f"Flagger could not finish the promotion: {canary.weight} % of the traffic stays on the canary, not "
+            "on what ran before."
+        )
+    return "Flagger has taken it back: no traffic goes to it any more."
+
+
+def _going_on(ticket: Ticket, canary: Canary, one: Object | None) -> View:
+    said = canary.said()
+    if ticket.goal is not Goal.WEIGHT:
+        return View(stand=Stand.WAITING, message=said, done=canary.weight or 0, total=100)
+    if canary.phase == "WaitingPromotion":
+        return View(stand=Stand.DONE, message=said, done=100, total=100)
+    top = max((step for step in canary.steps if step <= ticket.percent), default=0)
+    weight = canary.weight
+    if canary.phase != "Progressing" or weight is None or weight < top or (top == 0 and not rolled_out(one)):
+        return View(stand=Stand.WAITING, message=said, done=min(weight or 0, top), total=top)
+    message = f"The canary gets {weight} % of the traffic."
+    if ticket.percent == 100 and weight < 100:
+        message = f"{message[:-1]}, Flagger's highest step; the rest comes with the promotion."
+    return View(stand=Stand.DONE, message=message, done=weight, total=max(top, weight))
+
+
+def _back(place: Place, ticket: Ticket, canary: Canary, seen: Seen, *, taking_back: bool) -> View:
+    if canary.phase == "Failed" and canary.weight:
+        return View(stand=Stand.FAILED, message=failed(canary))
+    if canary.phase == "Succeeded" and ticket.digest and place.digest(seen.primary) != ticket.digest:
+        return View(stand=Stand.FAILED, message="Flagger had promoted it before it could be taken back.")
+    if canary.going_on or taking_back:
+        return View(stand=Stand.WAITING, message=f"{canary.said()}; it is being taken back")
+    return View(stand=Stand.DONE, message="All traffic goes to what ran before.")

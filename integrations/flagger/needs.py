@@ -1,0 +1,46 @@
+"""What we must be allowed to do for a deployment by way of Flagger, and what to write so that we are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.finding import Finding
+from integrations._shared.kube.permissions import Permission
+from integrations._shared.kube.permissions import missing as lacking
+from integrations.kubernetes import needs
+
+if TYPE_CHECKING:
+    from integrations.flagger.place import Place
+
+
+def needed(place: Place) -> list[Permission]:
+    """Without these nothing can be deployed."""
+    namespace, canary = place.options.namespace, place.options.canary
+    canaries = [
+        Permission(verb, "flagger.app", "canaries", namespace, canary) for verb in ("get", "list", "watch", "patch")
+    ]
+    primary = Permission("get", "apps", "deployments", namespace, place.primary.name)
+    # The Deployment itself is only read and changed, what is watched is the Canary.
+    own = [one for one in needs.needed(place.workload) if one.resource != "deployments" or one.verb in ("get", "patch")]
+    return [*canaries, primary, *own]
+
+
+def helpful(place: Place) -> list[Permission]:
+    """Without these less can be told about what went wrong."""
+    options = place.options
+    return needs.helpful(place.workload, logs=options.log_lines > 0, proxy=options.probe_port is not None)
+
+
+async def findings(place: Place) -> list[Finding]:
+    """For each permission whether we have it, and the rule that grants it. Raises `ProviderError`."""
+    must, may = needed(place), helpful(place)
+    lacks = set(await lacking(place.kube, [*must, *may]))
+    return [
+        Finding(
+            ok=permission not in lacks,
+            what=f"{'may not' if permission in lacks else 'may'} {permission}"
+            + (", so less can be told when something is wrong" if permission in lacks and permission in may else ""),
+            fix=needs.rule(permission) if permission in lacks else "",
+        )
+        for permission in [*must, *may]
+    ]

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
-from kube_world import REPOSITORY, deploy, release, seen, world
+from kube.deployment_world import REPOSITORY, deploy, release, seen, world
 
 from bot.domain.catalog import HealthCheck
 from bot.domain.errors import ProviderRejected

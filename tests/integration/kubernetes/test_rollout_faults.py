@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kube.deployment_world import REPOSITORY, World, deploy, release, seen, world
 from kube.server import KubeServer
-from kube_world import REPOSITORY, World, deploy, release, seen, world
 
 from bot.domain.catalog import HealthCheck
 from bot.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable

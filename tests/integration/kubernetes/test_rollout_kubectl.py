@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from kube_world import deploy, release, seen, world
+from kube.deployment_world import deploy, release, seen, world
 
 from bot.domain.ids import OperationId
 from bot.domain.rollout import OutcomeKind
@@ -21,7 +21,7 @@ from integrations._shared.kube.access import Access
 from integrations._shared.kube.api import Kube
 
 if TYPE_CHECKING:
-    from kube_world import World
+    from kube.deployment_world import World
 
 _BESIDE = Path(sys.executable).with_name("kubectl")
 KUBECTL = str(_BESIDE) if _BESIDE.exists() else shutil.which("kubectl")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from kube_world import REPOSITORY, deploy, release, world
+from kube.deployment_world import REPOSITORY, deploy, release, world
 
 from bot.domain.catalog import HealthCheck
 from bot.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from kube.deployments import DeploymentController
-from kube.kubelet import WORDS
-from kube.manifests import deployment
-from kube.server import KubeServer
-
 from bot.domain.ids import EnvironmentName, OperationId, ServiceName
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Outcome, Progress
 from integrations._shared.kube.api import Kube
 from integrations.kubernetes.options import KubernetesOptions
 from integrations.kubernetes.target import KubernetesTarget
+
+from .deployments import DeploymentController
+from .kubelet import WORDS
+from .manifests import deployment
+from .server import KubeServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,7 +89,7 @@ class World:
 
     def stuck(self) -> bool:
         """Whether the controller can do no more for a Deployment with a bad image, and has not given up yet."""
-        return any(_stuck(one) for one in self.server.all("deployments", "shop"))
+        return any(_stuck(self, one) for one in self.server.all("deployments", "shop"))
 
     def set_image(self, image: str, *, manager: str = "kubectl-set", name: str = "checkout") -> None:
         """As `kubectl set image` does: it touches nothing else."""
@@ -152,11 +152,11 @@ async def deploy(target: KubernetesTarget, version: str, operation: str) -> tupl
     return await seen(target, handle)
 
 
-def _stuck(one: dict[str, Any]) -> bool:
+def _stuck(here: World, one: dict[str, Any]) -> bool:
     status, images = one.get("status", {}), json.dumps(one["spec"]["template"])
     reasons = [each["reason"] for each in status.get("conditions", []) if each["type"] == "Progressing"]
     return (
-        any(word in images for word in WORDS)
+        any(word in images for word in (*WORDS, *here.controller.kubelet.behaviours))
         and status.get("observedGeneration") == one["metadata"]["generation"]
         and status.get("updatedReplicas", 0) > 0
         and reasons == ["ReplicaSetUpdated"]

@@ -81,6 +81,10 @@ def _look(pod: Object) -> _Found | None:
         if raw.text(condition, "type") == "PodScheduled" and raw.text(condition, "status") == "False":
             why = told(raw.text(condition, "message")) or "no node takes it"
             return _Found(f"finds no node to run on: {why}", True, pod)
+    if raw.text(pod, "status", "phase") == "Failed":
+        # Such as one that was evicted: it stays to be looked at, and another one takes its place.
+        reason, said = told(raw.text(pod, "status", "reason")), told(raw.text(pod, "status", "message"))
+        return _Found(f"ended: {': '.join(filter(None, (reason, said))) or 'no reason was given'}", False, pod)
     images: Mapping[str, str] = template_images(pod)
     unready: _Found | None = None
     for kind in ("initContainerStatuses", "containerStatuses"):

@@ -23,6 +23,7 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
 
+EVICTED = "ended: Evicted: The node was low"
 AGAIN: dict[str, Any] = {"running": {}}
 ENDED = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "the end"}}
 
@@ -45,6 +46,8 @@ ENDED = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "the 
             False,
         ),
         (pod({"running": {}}), "runs web, which is not ready", False),
+        ({"status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low"}}, EVICTED, False),
+        ({"status": {"phase": "Failed"}}, "ended: no reason was given", False),
         ({"status": {"conditions": [NODE]}}, "finds no node to run on: 0/3 nodes are available", True),
     ],
 )

@@ -27,6 +27,7 @@ MEASUREMENTS = {
     "where": "what runs where, of a large organisation",
     "past": "a million past deployments against a thousand",
     "canaries": "200 canaries whose truth is known",
+    "rollouts": "Deployments of a cluster, beside kubectl and beside polling",
     "start": "starting",
 }
 _LIMIT = 210.0

@@ -234,6 +234,24 @@ async def test_ready_is_available_only_after_its_time(server: KubeServer, contro
     assert status(server)["availableReplicas"] == 3
 
 
+async def test_what_does_not_serve_is_taken_away_first(server: KubeServer, controller: DeploymentController) -> None:
+    begin(server)
+    controller.settle()
+    served = {each["metadata"]["name"] for each in server.all("pods", "shop")}
+    controller.behaves("r/web:1", "unready")
+    server.change("deployments", "shop", "web", {"spec": {"replicas": 5}})
+    for _ in range(4):
+        controller.round()
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": controller.clock.stamp()}
+    for name in served:
+        server.change("pods", "shop", name, {"status": {"conditions": [ready]}}, status=True)
+    server.change("deployments", "shop", "web", {"spec": {"replicas": 3}})
+    controller.deployments.tick()
+    controller.replicasets.tick()
+    left = [each for each in server.all("pods", "shop") if not each["metadata"].get("deletionTimestamp")]
+    assert {each["metadata"]["name"] for each in left} == served
+
+
 async def test_recreate_ends_the_old_before_it_begins_the_new(
     server: KubeServer, controller: DeploymentController
 ) -> None:

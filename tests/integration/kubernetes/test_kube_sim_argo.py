@@ -157,6 +157,18 @@ async def test_paused_by_hand_it_stands_still(stage: Stage) -> None:
     assert (stage.told(), stage.at) == (("Paused", "CanaryPauseStep"), (1, 25))
 
 
+async def test_a_pause_that_was_cleared_while_paused_by_hand_is_made_again(stage: Stage) -> None:
+    stage.begin()
+    stage.change("r/web:2")
+    stage.argo.settle()
+    stage.server.change("rollouts", "shop", "web", {"spec": {"paused": True}})
+    stage.patch(pauseConditions=None)
+    assert "controllerPause" not in stage.status
+    stage.server.change("rollouts", "shop", "web", {"spec": {"paused": False}})
+    stage.argo.settle()
+    assert (stage.told(), stage.at) == (("Paused", "CanaryPauseStep"), (1, 25))
+
+
 async def test_without_traffic_routing_the_pods_are_the_weight(stage: Stage) -> None:
     stage.begin(routed=False)
     stage.change("r/web:2")

@@ -45,7 +45,7 @@ async def forward(place: Place, goal: Goal, *, percent: int, release: Release, o
     if (made := found(place, gate, one, operation)) is not None:
         return made
     whole = goal is not Goal.WEIGHT
-    if _goes_on(place, gate, canary, one, release):
+    if _goes_on(place, gate, one, release):
         allowed = await place.turn(
             lambda now: replace(
                 now,
@@ -226,19 +226,13 @@ async def _change(
     return ticket.handle(operation, ticket.of(gate, uid=raw.uid(one)))
 
 
-def _goes_on(place: Place, gate: Gate, canary: Canary, one: Object, release: Release) -> bool:
+def _goes_on(place: Place, gate: Gate, one: Object, release: Release) -> bool:
     """Whether it is ``release`` that Flagger analyses, or has promoted, since we brought it there."""
     ours = gate.held and gate.goal in (Goal.WEIGHT, Goal.PROMOTE, Goal.APPLY)
     if not (ours and gate.digest == release.artifact.digest and marks.operation(one) == gate.base):
         return False
-    if not _same_images(place, one, release):
-        return False
-    failed = canary.phase == "Failed" and (
-        gate.before[:1] != ("Failed",)
-        or (gate.seen is not None and gate.seen.begun)
-        or canary.decided_at != gate.before[2]
-    )
-    return not failed
+    # Also when Flagger has ended it meanwhile: whoever follows it is told how.
+    return _same_images(place, one, release)
 
 
 def _same_images(place: Place, one: Object, release: Release) -> bool:

@@ -157,14 +157,16 @@ class Place:
             events, _ = await self.kube.list(path, field=field)
         except ProviderError:
             return ""
-        halts = [
-            event
-            for event in events
-            if raw.text(event, "type") == "Warning"
-            and raw.text(event, "message").startswith(("Halt", "Rolling back", "Rollback", "Promotion failed"))
-        ]
-        newest = max(halts, key=lambda event: raw.text(event, "lastTimestamp"), default=None)
-        return told(raw.text(newest, "message"))
+        said = [event for event in events if raw.text(event, "type") == "Warning"]
+        said.sort(key=lambda event: raw.text(event, "lastTimestamp"))
+        ends = ("Halt", "Rolling back", "Promotion failed")
+        # What waits for us at a gate is no complaint.
+        words = [raw.text(event, "message") for event in said]
+        words = [each for each in words if each.startswith(ends) and " waiting for " not in each]
+        halts = [each for each in words if each.startswith("Halt")]
+        if words and words[-1].startswith("Rolling back") and halts:
+            return told(halts[-1])  # what it follows from
+        return told(words[-1]) if words else ""
 
     @property
     def _gates(self) -> Gates:

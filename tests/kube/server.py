@@ -1,9 +1,8 @@
-"""A strict stand-in for a Kubernetes API server, for tests: `KubeServer.running()`, and the real client in front of
-it.
+"""A strict stand-in for a Kubernetes API server, for tests: `KubeServer.running()`, and the real client in front of it.
 
 What it does and where that is known from is told at the top of each module beside it; what a real 1.36 server was
-seen to do is checked against a recording in tests/integration/kubernetes/test_kube_fake.py. It serves on 127.0.0.1
-and runs no containers: `deployments`, `flagger` and `argo` hold the controllers.
+seen to do is checked against a recording in tests/integration/kubernetes/test_kube_fake_recording.py. It serves on
+127.0.0.1 and runs no containers: `deployments`, `flagger` and `argo` hold the controllers.
 """
 
 from __future__ import annotations

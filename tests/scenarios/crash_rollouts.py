@@ -17,7 +17,7 @@ from bot.domain.analysis.countdown import CountdownState
 from bot.domain.lifecycle import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from crash_kinds import Look
 
@@ -151,7 +151,8 @@ async def climbed(run: Rollout) -> None:
     assert said == [("ada", "To 50 %"), ("grace", "To 100 %")]
     order = [event.note for event in events if event.kind in {"step", "promoted"}]
     assert [note.partition(".")[0] for note in order] == ["20 %", "To 50 %", "50 %", "To 100 %", "100 %", "promoted"]
-    through = [phase for phase in _phases(run, events) if phase not in {"paused", "deploying"}]
+    phases = [str(event.after) for event in events if event.kind in {"phase", "requested"}]
+    through = [phase for phase in phases if phase not in {"paused", "deploying"}]
     assert through == ["requested", "awaiting_approval", "queued", "verifying", "succeeded"]
     await serves_all(run, made, run.version)
 
@@ -298,11 +299,6 @@ async def serves_all(run: Rollout, made: Deployment | None, version: str) -> Non
         return there == [(version, "ready")] * 2 and status["stable"] is not None
 
     await until(only_this, within=15, what=f"two instances of {version} and nothing else")
-
-
-def _phases(run: Rollout, events: Sequence[object]) -> list[str]:
-    assert run.made is not None
-    return [str(event.after) for event in events if getattr(event, "kind", "") in {"phase", "requested"}]  # type: ignore[attr-defined]  # events
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.catalog.load import parse
@@ -19,7 +19,8 @@ from bot.catalog.past import CatalogWithPast
 from bot.catalog.watch import LiveCatalog
 from bot.domain.errors import ConfigurationError, DeploymentArchitectError
 from integrations import registry
-from integrations.clusters.shared import SharedClusters
+from integrations.previews.registered import PREVIEWS, SharedPreviews
+from integrations.providers import RegisteredProviders as RegisteredProviders  # noqa: PLC0414 - others ask for it here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from bot.api.server import HttpServer
     from bot.domain.catalog import Catalog
     from bot.domain.ids import EnvironmentName, ServiceName
-    from bot.ports.images import Images
-    from bot.ports.metrics import MetricSource
-    from bot.ports.target import Target
     from bot.sandbox.demo import Demo
     from bot.sandbox.script.lines import Script
     from bot.settings import Settings
@@ -45,6 +43,7 @@ def provider_models() -> ProviderModels:
         "images": registry.IMAGES,
         "metrics": registry.METRICS,
         "cluster": registry.CLUSTERS,
+        "preview": PREVIEWS,
     }
     return ProviderModels(
         targets=registry.TARGETS.models(),
@@ -52,48 +51,11 @@ def provider_models() -> ProviderModels:
         metrics=registry.METRICS.models(),
         clusters=registry.CLUSTERS.models(),
         clustered=registry.TARGETS.clustered(),
+        previews=PREVIEWS.models(),
         powers=registry.TARGETS.powers(),
         queries=registry.METRICS.queries(),
         check=lambda noun, name: known[noun].check(name),
     )
-
-
-@dataclass(kw_only=True)
-class RegisteredProviders:
-    """Builds the catalog's providers when they are first needed and keeps them while their options stay."""
-
-    _targets: dict[str, Target] = field(default_factory=dict)
-    _images: dict[str, Images] = field(default_factory=dict)
-    _metrics: dict[str, MetricSource] = field(default_factory=dict)
-    clusters: SharedClusters = field(default_factory=SharedClusters)
-
-    def target(self, catalog: Catalog, service: ServiceName, environment: EnvironmentName) -> Target:
-        """Where the service runs in that environment."""
-        reference = catalog.service(service).targets[environment]
-        cluster = self.clusters.of(catalog, reference)
-        key = f"{service}@{environment} {reference} {cluster}"
-        if key not in self._targets:
-            kube = self.clusters.kube(cluster) if cluster else None
-            self._targets[key] = registry.build_target(reference, service=service, environment=environment, kube=kube)
-        return self._targets[key]
-
-    def images(self, catalog: Catalog, service: ServiceName) -> Images:
-        """Where the service's versions come from."""
-        reference = catalog.service(service).images
-        key = f"{service} {reference}"
-        if key not in self._images:
-            self._images[key] = registry.build_images(reference, service=service)
-        return self._images[key]
-
-    def metrics(self, catalog: Catalog, name: str) -> MetricSource:
-        """The metric source that the catalog calls by that name."""
-        reference = catalog.metrics.get(name)
-        if reference is None:
-            raise ConfigurationError(f"The configuration names no metric source {name!r}.")
-        key = f"{name} {reference}"
-        if key not in self._metrics:
-            self._metrics[key] = registry.build_metrics(reference)
-        return self._metrics[key]
 
 
 @contextlib.asynccontextmanager
@@ -168,6 +130,8 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
             alerts=store.alerts,
             markers=store.markers,
         ),
+        previews=SharedPreviews(clusters=providers.clusters),
+        audit=store.audit,
         database_url=store.durable_url,
         executor=settings.executor_id,
         shared=store.shared,

@@ -50,7 +50,8 @@ def json_schema(providers: Providers) -> Schema:
     definitions |= _blocks("images", providers.images, by_environment=False)
     definitions |= _blocks("metrics", providers.metrics, by_environment=False, complete=True)
     definitions |= _blocks("cluster", providers.clusters, by_environment=False, complete=True)
-    for key, kind in (("metrics", "metrics"), ("clusters", "cluster")):
+    definitions |= _blocks("preview", providers.previews, by_environment=False, complete=True)
+    for key, kind in (("metrics", "metrics"), ("clusters", "cluster"), ("previews", "preview")):
         schema["properties"][key]["additionalProperties"] = {"$ref": f"#/$defs/{kind}"}
     service = definitions["ServiceBlock"]
     service["required"] = []
@@ -60,7 +61,7 @@ def json_schema(providers: Providers) -> Schema:
             holder["properties"][key] = {"$ref": f"#/$defs/{key}"} | ({"description": described} if described else {})
     for unused in ("TargetBlock", "ProviderBlock"):
         definitions.pop(unused, None)
-    for key in ("environments", "services", "roles", "metrics", "clusters", "checks", "strategies"):
+    for key in ("environments", "services", "roles", "metrics", "clusters", "previews", "checks", "strategies"):
         schema["properties"][key]["propertyNames"] = {"pattern": NAME_PATTERN}
     for key in ("allow", "deny"):
         definitions["RoleBlock"]["properties"][key].pop("default", None)

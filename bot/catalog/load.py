@@ -17,6 +17,7 @@ from bot.catalog.explain import explained
 from bot.catalog.options import OptionsChecker, Providers
 from bot.catalog.places import Places
 from bot.catalog.policies import possible
+from bot.catalog.previews import previewed
 from bot.catalog.problems import CatalogError, Problem
 from bot.catalog.references import referenced
 from bot.catalog.rollouts import Rollouts
@@ -46,6 +47,7 @@ class _Parts:
     images: dict[str, ProviderRef] = field(default_factory=dict)
     metrics: dict[str, ProviderRef] = field(default_factory=dict)
     clusters: dict[str, ProviderRef] = field(default_factory=dict)
+    previews: dict[str, ProviderRef] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     strategies: dict[str, Strategy] = field(default_factory=dict)
     powers: dict[str, Collection[Power]] = field(default_factory=dict)
@@ -102,6 +104,7 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
     problems += crosschecked(root, source)
     problems += possible(root, source)
     problems += referenced(root, source, providers.queries, providers.clustered)
+    problems += previewed(root, source)
     parts = _Parts()
     if file is not None:
         places = Places(file, root, source)
@@ -129,6 +132,9 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
     for key, block in _entries(root, "clusters").items():
         if reference := checker.cluster(block):
             parts.clusters[key] = reference
+    for key, block in _entries(root, "previews").items():
+        if reference := checker.previews(block):
+            parts.previews[key] = reference
     problems += checker.problems
     if problems or file is None:
         raise CatalogError(_distinct(problems))
@@ -213,6 +219,7 @@ def _catalog(file: CatalogFile, revision: str, parts: _Parts) -> Catalog:
         strategies=parts.strategies,
         metrics=parts.metrics,
         clusters=parts.clusters,
+        previews=parts.previews,
         powers=parts.powers,
     )
 

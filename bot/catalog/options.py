@@ -45,11 +45,12 @@ class Providers:
     clusters: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     clustered: Mapping[str, bool] = field(default_factory=dict)
     """Which targets run on one of the catalog's clusters, named by their option ``cluster``; others do not."""
+    previews: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     queries: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What metric sources can be asked, where that is a few words; nothing for those that have a language."""
     check: Callable[[str, str], None] | None = None
-    """Called with the noun (``target``, ``images``, ``metrics``, ``cluster``) and the type that the file names: raises
-    `ConfigurationError` when packages that it needs are not installed."""
+    """Called with the noun (``target``, ``images``, ``metrics``, ``cluster``, ``preview``) and the type that the file
+    names: raises `ConfigurationError` when packages that it needs are not installed."""
 
 
 class OptionsChecker:
@@ -108,6 +109,10 @@ class OptionsChecker:
     def cluster(self, block: Node) -> ProviderRef | None:
         """The cluster that the block describes, if it is good."""
         return self._whole(block, "cluster", self._providers.clusters)
+
+    def previews(self, block: Node) -> ProviderRef | None:
+        """The previews that the block describes, if they are good."""
+        return self._whole(block, "preview", self._providers.previews)
 
     def _whole(self, block: Node, noun: str, models: Mapping[str, type[BaseModel]]) -> ProviderRef | None:
         """A provider of a block over and under which nothing is laid."""

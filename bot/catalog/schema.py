@@ -229,6 +229,9 @@ class CatalogFile(Block):
     environments: dict[str, EnvironmentBlock | None] = Field(min_length=1, description="Where services run.")
     metrics: dict[str, ProviderBlock] = Field(default={}, description="Where numbers about releases come from.")
     clusters: dict[str, ProviderBlock] = Field(default={}, description="How Kubernetes clusters are reached, by name.")
+    previews: dict[str, ProviderBlock] = Field(
+        default={}, description="Where changes are looked at before they are merged, by name."
+    )
     checks: dict[str, CheckBlock] = Field(default={}, description="What can be watched, by name.")
     strategies: dict[str, StrategyBlock] = Field(
         default={}, description="How releases can take the place of others, by name; rolling is always there."

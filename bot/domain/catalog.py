@@ -127,6 +127,8 @@ class Catalog:
     """Where numbers come from, by the name that checks use."""
     clusters: Mapping[str, ProviderRef] = field(default_factory=dict)
     """How Kubernetes clusters are reached, by the name that targets use."""
+    previews: Mapping[str, ProviderRef] = field(default_factory=dict)
+    """Where changes are looked at before they are merged. Their option ``services`` says which have a part in them."""
     powers: Mapping[str, Collection[Power]] | None = field(default=None, compare=False, repr=False)
     """What each kind of target can do; None where nobody has said, and then nothing is refused for it."""
 

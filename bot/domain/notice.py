@@ -36,6 +36,16 @@ class NoticeKind(StrEnum):
     GLASS_BROKEN = "glass_broken"
     #: A deployment was held although its freeze or lock is over: its requester may start it.
     FREED = "freed"
+    #: Somebody opens a preview; what comes of it is told in the thread of that.
+    PREVIEW_ASKED = "preview_asked"
+    #: It was made, and what is in it comes up.
+    PREVIEW_MADE = "preview_made"
+    #: It can be looked at.
+    PREVIEW_READY = "preview_ready"
+    #: It cannot be opened, does not come up, or cannot be closed.
+    PREVIEW_FAILED = "preview_failed"
+    #: It was closed, or its time is over.
+    PREVIEW_OVER = "preview_over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,4 +64,7 @@ class Notice:
     """What happened, for people; not yet escaped."""
     deployment: DeploymentId | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What its buttons need: ``lock``, ``override``, ``freeze`` are ids; ``held`` are numbers of deployments."""
+    """What its buttons need: ``lock``, ``override``, ``freeze`` are ids; ``held`` are numbers of deployments.
+
+    ``thread`` is the key of the notice in whose thread it is told; ``address`` is where something can be looked at.
+    """

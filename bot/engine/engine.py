@@ -20,12 +20,15 @@ from bot.engine.marking import Marking
 from bot.engine.orders import Orders
 from bot.engine.overriding import Overriding
 from bot.engine.permits import Permits
+from bot.engine.preview_flow import PreviewFlow
+from bot.engine.previews import Previewing
 from bot.engine.progressing import Progressing
 from bot.engine.queries import Queries
 from bot.engine.queueing import Queueing
 from bot.engine.requests import Requests
 from bot.engine.rollout import Rollout
 from bot.engine.scheduling import Scheduling
+from bot.engine.showing import Showing
 from bot.engine.steering import Steering
 from bot.engine.stepping import Stepping
 from bot.engine.steps import Steps
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.ports.alerts import Alerts
+    from bot.ports.audit import AuditLog
     from bot.ports.ballots import Ballots
     from bot.ports.deployments import Deployments, Releases
     from bot.ports.freezes import Freezes
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from bot.ports.notices import Notices
     from bot.ports.overrides import Overrides
     from bot.ports.people import People
+    from bot.ports.previews import PreviewSource
     from bot.ports.providers import CatalogSource, Providers
     from bot.ports.readings import Readings
     from bot.ports.schedules import Schedules
@@ -94,6 +99,8 @@ class Engine:
     marking: Marking
     durable: Durable
     timetable: Timetable
+    showing: Showing | None = None
+    """Previews; None where nobody says where they come from."""
 
     @classmethod
     def build(
@@ -105,8 +112,13 @@ class Engine:
         shared: bool,
         now: Callable[[], datetime] = utc_now,
         tracing: Tracing | None = None,
+        previews: PreviewSource | None = None,
+        audit: AuditLog | None = None,
     ) -> Engine:
-        """Put it together; nothing runs yet. ``shared`` says that other replicas may write to the same database."""
+        """Put it together; nothing runs yet. ``shared`` says that other replicas may write to the same database.
+
+        Without ``previews`` and the ``audit`` that they are recorded in there are none.
+        """
         ledger = Ledger(deployments=ports.deployments, now=now)
         gatekeeper = Gatekeeper(
             ledger=ledger,
@@ -295,6 +307,20 @@ class Engine:
             gatekeeper=gatekeeper,
             changed=timetable.changed,
         )
+        showing: Showing | None = None
+        if previews is not None and audit is not None:
+            showing = Showing(
+                previewing=Previewing(
+                    catalogs=ports.catalogs, providers=ports.providers, previews=previews, now=ledger.now
+                ),
+                catalogs=ports.catalogs,
+                notices=ports.notices,
+                audit=audit,
+                leases=ports.leases,
+                executor=executor,
+                now=ledger.now,
+            )
+            showing.begin = PreviewFlow(showing).begin
         return cls(
             ledger=ledger,
             gatekeeper=gatekeeper,
@@ -313,14 +339,19 @@ class Engine:
             marking=marking,
             durable=durable,
             timetable=timetable,
+            showing=showing,
         )
 
     async def start(self) -> None:
         """Take up what was left and begin to work."""
         await self.durable.start()
         await self.timetable.start()
+        if self.showing is not None:
+            await self.showing.start()
 
     async def stop(self) -> None:
         """Take nothing more up. What runs goes on with the next start."""
+        if self.showing is not None:
+            await self.showing.stop()
         await self.timetable.stop()
         await self.durable.stop()

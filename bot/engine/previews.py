@@ -8,23 +8,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from bot.domain.errors import NotAuthorized, ProviderError, RequestRefused, SomebodyWasFaster
 from bot.domain.ids import OperationId
 from bot.domain.policy.access import Action, may
+from bot.domain.rollout import Outcome, OutcomeKind
 from bot.ports.previews import PreviewState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from bot.domain.actor import Membership
+    from bot.domain.actor import Actor, Membership
     from bot.domain.catalog import Catalog
     from bot.domain.ids import ServiceName
     from bot.domain.release import Release
+    from bot.domain.rollout import Progress
     from bot.ports.previews import Preview, Previews, PreviewSource
     from bot.ports.providers import CatalogSource, Providers
 
@@ -43,6 +46,31 @@ class Swept:
     preview: Preview
     trouble: str = ""
     """Why it could not be closed; it will be tried again. Empty: it is being deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A version in the preview of a pull request, as somebody who may asked for it."""
+
+    release: Release
+    number: int
+    until: datetime
+    by: Actor
+    role: str
+    """By which they may."""
+    extends: bool = False
+    """It runs there already, as it seemed when it was asked for: only the time changes."""
+
+
+class _Place(NamedTuple):
+    catalog: Catalog
+    service: ServiceName
+    previews: Previews
+    role: str
+
+
+async def _nothing(_: Preview) -> None:
+    """What is done where nobody says what."""
 
 
 @dataclass(kw_only=True, repr=False)
@@ -65,37 +93,97 @@ class Previewing:
 
         Raises `RequestRefused`, `ProviderError`, `ConfigurationError`.
         """
-        catalog, name, previews = self._place(service, requester)
+        wish = await self.wish(service, version, number=number, requester=requester, keep=keep)
+        return await self.bring(wish)
+
+    async def wish(
+        self, service: str, version: str, *, number: int, requester: Membership, keep: timedelta | None = None
+    ) -> Wish:
+        """What somebody asks for, looked up and allowed. Nothing is begun.
+
+        Raises `RequestRefused`, `ProviderError`, `ConfigurationError`.
+        """
+        place = self._place(service, requester)
         wanted = self.usual if keep is None else keep
         if not timedelta() < wanted <= self.longest:
             raise RequestRefused(
                 f"A preview is kept for {_days(self.longest)} at most.", hint="Open it again when it is needed longer."
             )
-        release = await self.providers.images(catalog, name).resolve(version=version)
-        until, by = self.now() + wanted, requester.actor.name
+        release = await self.providers.images(place.catalog, place.service).resolve(version=version)
+        found = await self._again(lambda: place.previews.find(number=number))
+        there = None if found is None else found.services.get(place.service)
+        return Wish(
+            release=release,
+            number=number,
+            until=self.now() + wanted,
+            by=requester.actor,
+            role=place.role,
+            extends=there is not None and there.digest == release.artifact.digest,
+        )
+
+    async def bring(self, wish: Wish) -> Preview:
+        """Begin to bring what was wished to its preview. The same wish again finishes what was begun.
+
+        Raises `RequestRefused`, `ProviderError`, `ConfigurationError`.
+        """
+        previews = self._of(self.catalogs.current(), wish.release.service)
+        number, release, until, by = wish.number, wish.release, wish.until, wish.by.name
         operation = _operation(number, release)
         return await self._again(
             lambda: previews.open(number=number, release=release, until=until, by=by, operation=operation)
         )
+
+    async def observe(self, service: ServiceName, preview: Preview) -> Outcome:
+        """How the service comes up in a preview. Raises `RequestRefused`, `ProviderError`, `ConfigurationError`."""
+        previews = self._of(self.catalogs.current(), service)
+        told = cast("AsyncGenerator[Progress | Outcome]", previews.observe(preview=preview, service=service))
+        async with aclosing(told) as looks:
+            async for look in looks:
+                if isinstance(look, Outcome):
+                    return look
+        return Outcome(kind=OutcomeKind.TIMED_OUT, message="The cluster told no more.")
+
+    async def find(self, service: str, *, number: int) -> Preview | None:
+        """The preview of a pull request that a service has a part in. Raises as `bring` does."""
+        catalog = self.catalogs.current()
+        previews = self._of(catalog, catalog.service(service).name)
+        return await self._again(lambda: previews.find(number=number))
+
+    async def to_close(self, service: str, *, number: int, requester: Membership) -> tuple[Preview, str]:
+        """The preview that somebody may close, and the role that says so.
+
+        Raises `RequestRefused`, also when there is none; `ProviderError`, `ConfigurationError`.
+        """
+        place = self._place(service, requester)
+        found = await self._again(lambda: place.previews.find(number=number))
+        if found is None:
+            raise RequestRefused(f"There is no preview of #{number}.", hint="Say previews to see which there are.")
+        return found, place.role
 
     async def close(self, service: str, *, number: int, requester: Membership) -> bool:
         """Have the preview of a pull request deleted; whether it is gone already.
 
         Raises `RequestRefused`, also when there is none; `ProviderError`, `ConfigurationError`.
         """
-        _, _, previews = self._place(service, requester)
-        found = await previews.find(number=number)
-        if found is None:
-            raise RequestRefused(f"There is no preview of #{number}.")
-        return await self._again(lambda: previews.close(number=number, identity=found.identity))
+        found, _ = await self.to_close(service, number=number, requester=requester)
+        return await self.give_up(service, found)
+
+    async def give_up(self, service: str, preview: Preview) -> bool:
+        """Have exactly this preview deleted; whether it is gone already. Raises as `bring` does."""
+        catalog = self.catalogs.current()
+        previews = self._of(catalog, catalog.service(service).name)
+        return await self._again(lambda: previews.close(number=preview.number, identity=preview.identity))
 
     async def all(self) -> list[Preview]:
         """Every preview. Raises `ProviderError`, `ConfigurationError`."""
         every = self.previews.every(self.catalogs.current())
         return [preview for previews in every for preview in await previews.all()]
 
-    async def sweep(self) -> list[Swept]:
-        """Close what is over. One that is in trouble keeps no other from being closed."""
+    async def sweep(self, *, before: Callable[[Preview], Awaitable[None]] = _nothing) -> list[Swept]:
+        """Close what is over. One that is in trouble keeps no other from being closed.
+
+        ``before`` is awaited before each is closed, and keeps it from that by raising.
+        """
         swept = []
         for previews in self.previews.every(self.catalogs.current()):
             try:
@@ -103,7 +191,11 @@ class Previewing:
             except ProviderError as error:
                 log.warning("previews cannot be looked through: %s", error)
                 continue
-            swept += [done for each in found if each.is_over(self.now()) if (done := await self._sweep(previews, each))]
+            for each in found:
+                if each.is_over(self.now()):
+                    await before(each)
+                    if done := await self._sweep(previews, each):
+                        swept.append(done)
         return swept
 
     async def _sweep(self, previews: Previews, preview: Preview) -> Swept | None:
@@ -116,7 +208,7 @@ class Previewing:
             return Swept(preview=preview, trouble=error.message)
         return Swept(preview=preview)
 
-    def _place(self, service: str, requester: Membership) -> tuple[Catalog, ServiceName, Previews]:
+    def _place(self, service: str, requester: Membership) -> _Place:
         """Where previews of a service are made, for somebody who may have them: who may deploy it anywhere."""
         catalog = self.catalogs.current()
         known = catalog.service(service)
@@ -124,15 +216,22 @@ class Previewing:
             may(catalog.rules, requester, Action.DEPLOY, service=known.name, environment=environment)
             for environment in known.targets
         ]
-        if not any(decision.allowed for decision in asked):
+        allowed = next((decision for decision in asked if decision.allowed), None)
+        if allowed is None:
             raise NotAuthorized(
                 f"You may not deploy {known.name} anywhere, so you may not preview it either.",
                 hint="Ask somebody who has it, or an operator for the role.",
             )
-        previews = self.previews.of(catalog, known.name)
+        return _Place(catalog, known.name, self._of(catalog, known.name), allowed.role or "")
+
+    def _of(self, catalog: Catalog, service: ServiceName) -> Previews:
+        previews = self.previews.of(catalog, service)
         if previews is None:
-            raise RequestRefused(f"{known.name} has no previews in the configuration.")
-        return catalog, known.name, previews
+            raise RequestRefused(
+                f"{service} has no previews in the configuration.",
+                hint="An operator can describe them under previews in the catalog.",
+            )
+        return previews
 
     async def _again(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask once more, a few times, where the platform lets hope that it helps."""

@@ -23,5 +23,11 @@ class Notices(Protocol):
     async def trying(self, key: str, *, at: datetime) -> datetime | None:
         """Put on record that it is going to be posted; when that was first recorded, or None if this is the first."""
 
+    async def where(self, key: str) -> tuple[str, str] | None:
+        """The channel and the ``ts`` of a notice that was told; None when it was not yet, or is not there.
+
+        ``ts`` is empty when it never can be.
+        """
+
     async def told(self, key: str, *, channel: str, ts: str) -> None:
         """Record where it was posted; ``ts`` is empty when it never can be."""

@@ -13,6 +13,7 @@ from bot.domain.grammar import (
     AbortIntent,
     ApproveIntent,
     BreakGlassIntent,
+    ClosePreviewIntent,
     DeployIntent,
     DiffIntent,
     FreezeIntent,
@@ -23,6 +24,8 @@ from bot.domain.grammar import (
     LocksIntent,
     MayIntent,
     OpenFormIntent,
+    PreviewIntent,
+    PreviewsIntent,
     PromoteIntent,
     QueueIntent,
     RejectIntent,
@@ -43,6 +46,7 @@ from bot.slack.desks.controls import Controls
 from bot.slack.desks.decisions import Decisions
 from bot.slack.desks.lookups import Lookups
 from bot.slack.desks.orders import Orders
+from bot.slack.desks.previews import PreviewDesk
 from bot.slack.desks.rollouts import Rollouts
 from bot.slack.desks.times import Times
 from bot.slack.doors import Reception
@@ -81,6 +85,7 @@ class Desk:
     controls: Controls
     rollouts: Rollouts
     lookups: Lookups
+    previews: PreviewDesk
     client: AsyncWebClient
 
     @classmethod
@@ -120,6 +125,7 @@ class Desk:
             controls=Controls(
                 locking=engine.locking, freezing=engine.freezing, reception=reception, times=times, changed=changed
             ),
+            previews=PreviewDesk(showing=engine.showing, reception=reception, changed=changed),
             rollouts=Rollouts(progressing=engine.progressing, decisions=decisions, reception=reception),
             lookups=Lookups(
                 queries=engine.queries,
@@ -194,6 +200,12 @@ class Desk:
                 await self.lookups.may(intent, caller, reply)
             case StatsIntent():
                 await self.lookups.stats(intent, self._aloud(caller, reply))
+            case PreviewIntent():
+                await self.previews.open(intent, caller, reply)
+            case ClosePreviewIntent():
+                await self.previews.close(intent, caller, reply)
+            case PreviewsIntent():
+                await self.previews.all(reply)
             case HelpIntent():
                 await self.lookups.help(intent, caller, reply)
             case OpenFormIntent() | BreakGlassIntent():

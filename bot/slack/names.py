@@ -63,6 +63,8 @@ class ActionId(StrEnum):
 
     UNFREEZE = "freeze.lift"
 
+    CLOSE_PREVIEW = "preview.close"
+
     @property
     def carries(self) -> type[ButtonValue | OrderValue | IdValue]:
         """What the ``value`` of this button is read with."""

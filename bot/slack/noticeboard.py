@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_WAITS_FOR_THREAD = 600.0
+"""Seconds for which a notice waits for the one in whose thread it is told."""
+
 
 class _Posted(NamedTuple):
     channel: str
@@ -129,12 +132,19 @@ class Noticeboard:
 
     async def _post(self, found: Notice, trying: _Trying) -> _Posted | None:
         """Where it is, posted now if it is not there; None while it waits for its turn."""
-        channel = await self._channel(found, trying)
+        channel, thread = await self._channel(found, trying), None
+        if parent := found.facts.get("thread"):
+            above = await self.notices.where(parent)
+            if above is None and self._may_come(found):
+                trying.not_before = self._now() + min(1.0, self.pacing.poll)
+                return None
+            if above and above[1] and not trying.elsewhere:
+                channel, thread = above
         message = self._drawn(found, trying)
         first = await self.notices.trying(found.key, at=self.clock())
         if first is not None and not trying.absent:
             since = first.timestamp() - self.pacing.look_back
-            where = Whereabouts(channel=channel, since=since, lost=trying.lost or first.timestamp())
+            where = Whereabouts(channel=channel, thread=thread, since=since, lost=trying.lost or first.timestamp())
             key = str(message.metadata["event_payload"]["key"])
             if ts := await self.calls.find(where, "", key):
                 return _Posted(channel, ts)
@@ -147,7 +157,11 @@ class Noticeboard:
             return None
         self.budget.posted(channel)
         trying.absent = False
-        return _Posted(*await self.calls.post(channel, message))
+        return _Posted(*await self.calls.post(channel, message, thread=thread))
+
+    def _may_come(self, found: Notice) -> bool:
+        """Whether what it is to be told below of may still be told; nothing waits for ever."""
+        return (self.clock() - found.at).total_seconds() < _WAITS_FOR_THREAD
 
     async def _channel(self, found: Notice, trying: _Trying) -> str:
         kind, _, name = found.to.partition(":")

@@ -90,6 +90,16 @@ class StoredNotices:
 
         return await self._database.write(work)
 
+    async def where(self, key: str) -> tuple[str, str] | None:
+        """Where a notice was told; None when it was not yet, or is not there."""
+        query = select(notices.c.channel, notices.c.ts).where(notices.c.key == key)
+
+        async def look(connection: AsyncConnection) -> tuple[str, str] | None:
+            row = (await connection.execute(query)).first()
+            return None if row is None or row.ts is None else (str(row.channel), str(row.ts))
+
+        return await self._database.read(look)
+
     async def told(self, key: str, *, channel: str, ts: str) -> None:
         """Record where it was posted; ``ts`` is empty when it never can be. The first word about it stands."""
         where = update(notices).where(notices.c.key == key, notices.c.ts.is_(None)).values(channel=channel, ts=ts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderRejected, ProviderUnavailable, RequestRefused, SomebodyWasFaster
 from integrations._shared.kube import raw
-from integrations._shared.kube.errors import PROVIDER, Conflict
+from integrations._shared.kube.errors import PROVIDER, Conflict, NotFound
 from integrations._shared.kube.names import path_to
 from integrations._shared.kube.patches import pointer
 from integrations.previews import marks
@@ -88,7 +88,7 @@ class Spaces:
                 return one
             try:
                 return await self._kube.patch(self._path(number), _unchanged(one) + _writing(written), kind="json")
-            except Conflict:
+            except (Conflict, NotFound):  # what has gone meanwhile is told by the next look
                 continue
         raise _busy(self._options.namespace(number))
 
@@ -112,7 +112,7 @@ class Spaces:
                     # From here on nobody can extend it: either that came before, and is seen here, or not at all.
                     closing = _writing({marks.STATE: marks.CLOSING})
                     await self._kube.patch(self._path(number), _unchanged(one) + closing, kind="json")
-                except Conflict:
+                except (Conflict, NotFound):
                     continue
             try:
                 await self._kube.delete(self._path(number), uid=uid)

@@ -218,6 +218,8 @@ NO_DOOR = {
 ELSEWHERE = {
     ActionId.KEEP: "only the owner may, which takes no right: test_only_its_owner_keeps_a_lock",
     ActionId.ASK_OVERRIDE: "only opens the form, where the right is asked for",
+    ActionId.CLOSE_PREVIEW: "takes a cluster: test_only_who_may_deploy_a_service_has_previews_of_it",
+    Verb.PREVIEW: "takes a cluster: test_only_who_may_deploy_a_service_has_previews_of_it",
 }
 CHANGES_NOTHING = {
     Verb.STATUS,
@@ -228,5 +230,6 @@ CHANGES_NOTHING = {
     Verb.MAY,
     Verb.DIFF,
     Verb.STATS,
+    Verb.PREVIEWS,
     Verb.HELP,
 }

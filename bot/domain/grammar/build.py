@@ -18,6 +18,7 @@ from bot.domain.grammar.intents import (
     HoldIntent,
     LocksIntent,
     OpenFormIntent,
+    PreviewsIntent,
     QueueIntent,
     ResumeIntent,
     RollbackIntent,
@@ -97,6 +98,10 @@ def build(verb: Verb, found: Found) -> Intent:
             return rules.may(found, service, environment)
         case Verb.STATS:
             return StatsIntent(service=service, environment=environment, days=found.number("days", DEFAULT_DAYS))
+        case Verb.PREVIEW:
+            return rules.preview(found, service, version)
+        case Verb.PREVIEWS:
+            return PreviewsIntent()
         case Verb.BREAK_GLASS:
             return rules.break_glass(found, service, version, environment)
         case Verb.HELP:

@@ -25,7 +25,7 @@ MAX_HINTS = 40
 #: What a plain word says better.
 _NAMING = frozenset({"service", "environment", "version", "deployment", "action", "right", "scope"})
 
-_DEPLOYING = frozenset({Verb.DEPLOY, Verb.BREAK_GLASS})
+_DEPLOYING = frozenset({Verb.DEPLOY, Verb.BREAK_GLASS, Verb.PREVIEW})
 
 
 def hints(text: str, *, vocabulary: Vocabulary, versions: Mapping[ServiceName, Sequence[str]]) -> list[str]:

@@ -142,6 +142,16 @@ _HELP: Mapping[Verb, tuple[str, str, str]] = MappingProxyType(
             "Show how often, how fast and how safely was deployed.",
             "stats {service} days=90",
         ),
+        Verb.PREVIEW: (
+            "preview <service> <version> pr=123 [for=3d] | preview close <service> pr=123",
+            "Bring a version to the preview of a pull request, or close that preview.",
+            "preview {service} v1.2 pr=123",
+        ),
+        Verb.PREVIEWS: (
+            "previews",
+            "Show which previews there are, where, and until when.",
+            "previews",
+        ),
         Verb.BREAK_GLASS: (
             'break-glass <service> <version> <environment> reason="…" confirm=<service> [force]',
             "Deploy past approval, freezes and locks in an emergency. It is announced, recorded and reviewed.",

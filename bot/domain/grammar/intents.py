@@ -280,6 +280,32 @@ class StatsIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewIntent:
+    """Bring ``version`` of a service to the preview of a pull request."""
+
+    service: ServiceName
+    version: str
+    """As typed."""
+    number: int
+    """Of the pull request."""
+    keep: str | None = None
+    """How long it is kept, as typed: ``3d``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosePreviewIntent:
+    """Delete the preview of a pull request that a service has a part in."""
+
+    service: ServiceName
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewsIntent:
+    """Tell which previews there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakGlassIntent:
     """Deploy past approval, freezes and locks, in an emergency."""
 
@@ -324,6 +350,9 @@ Intent: TypeAlias = (
     | MayIntent
     | DiffIntent
     | StatsIntent
+    | PreviewIntent
+    | ClosePreviewIntent
+    | PreviewsIntent
     | BreakGlassIntent
     | HelpIntent
 )

@@ -69,10 +69,11 @@ _OF_A_DEPLOYMENT = frozenset(
 SCOPED = frozenset({_V.LOCK, _V.UNLOCK, _V.FREEZE, _V.UNFREEZE})
 #: Words for every service in every environment, which those take.
 EVERYTHING_WORDS = frozenset({"all", "everything"})
-_PLACED = _ANY - {_V.WHERE, _V.START, _V.HELP}
+_PREVIEWING = frozenset({_V.PREVIEW, _V.PREVIEWS})
+_PLACED = _ANY - {_V.WHERE, _V.START, _V.HELP} - _PREVIEWING
 _CHANGES = SCOPED | {_V.DEPLOY, _V.ROLLBACK, _V.ABORT, _V.APPROVE, _V.REJECT, _V.RUN_NEXT, _V.BREAK_GLASS}
 _CHANGES |= {_V.PROMOTE, _V.HOLD}
-_VERSIONED = frozenset({_V.DEPLOY, _V.ROLLBACK, _V.BREAK_GLASS})
+_VERSIONED = frozenset({_V.DEPLOY, _V.ROLLBACK, _V.BREAK_GLASS, _V.PREVIEW})
 _TIMED = frozenset({_V.DEPLOY, _V.SCHEDULE})
 
 
@@ -122,6 +123,17 @@ _TABLE = (
         least=1,
         most=365,
     ),
+    Option(
+        name="pr",
+        takes=Takes.NUMBER,
+        verbs=frozenset({_V.PREVIEW}),
+        meaning="the number of the pull request",
+        example="pr=123",
+        least=1,
+        most=999_999_999,
+    ),
+    _option("for", Takes.DURATION, {_V.PREVIEW}, "how long the preview is kept", "for=3d"),
+    _option("close", Takes.FLAG, {_V.PREVIEW}, "delete the preview", "close"),
     _option("scope", Takes.CHOICE, SCOPED, "everything, where a name is called all", "scope=all", ["all"]),
     _option("right", Takes.CHOICE, {_V.MAY}, "what somebody may do", "right=rollback", RIGHTS),
     _option(
@@ -131,7 +143,7 @@ _TABLE = (
         "the version to go back to, or the per cent to promote to",
         "to=v1.1",
     ),
-    _option("service", Takes.NAME, _PLACED | {_V.WHERE}, "which service", "service=checkout"),
+    _option("service", Takes.NAME, _PLACED | {_V.WHERE, _V.PREVIEW}, "which service", "service=checkout"),
     _option("environment", Takes.NAME, _PLACED, "where", "environment=staging"),
     _option("version", Takes.NAME, _VERSIONED, "a tag, branch, commit or digest", "version=main"),
     _option("deployment", Takes.NAME, _OF_A_DEPLOYMENT, "which deployment", "deployment=42"),
@@ -154,7 +166,7 @@ STRATEGY_WORDS = frozenset({"rolling", "canary", "blue-green", "bluegreen", "blu
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
-_INTEGER = re.compile(r"[0-9]{1,6}")
+_INTEGER = re.compile(r"[0-9]{1,9}")
 _SHOWN = 30
 
 Value = str | bool | int

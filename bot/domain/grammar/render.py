@@ -11,6 +11,7 @@ from bot.domain.grammar.intents import (
     AbortIntent,
     ApproveIntent,
     BreakGlassIntent,
+    ClosePreviewIntent,
     DeployIntent,
     DiffIntent,
     FreezeIntent,
@@ -21,6 +22,8 @@ from bot.domain.grammar.intents import (
     LocksIntent,
     MayIntent,
     OpenFormIntent,
+    PreviewIntent,
+    PreviewsIntent,
     PromoteIntent,
     QueueIntent,
     RejectIntent,
@@ -157,6 +160,18 @@ class _Writer:
                 yield from self._place(intent.service, intent.environment)
                 if intent.days != DEFAULT_DAYS:
                     yield f"days={intent.days}"
+            case PreviewIntent() | ClosePreviewIntent():
+                yield self._verb(Verb.PREVIEW)
+                if isinstance(intent, ClosePreviewIntent):
+                    yield "--close"
+                yield from self._place(intent.service, None)
+                if isinstance(intent, PreviewIntent):
+                    yield self._version(intent.version)
+                yield f"pr={intent.number}"
+                if isinstance(intent, PreviewIntent):
+                    yield from _value("for", intent.keep)
+            case PreviewsIntent():
+                yield self._verb(Verb.PREVIEWS)
             case BreakGlassIntent():
                 yield self._verb(Verb.BREAK_GLASS)
                 yield from self._place(intent.service, None)

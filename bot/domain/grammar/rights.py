@@ -31,6 +31,7 @@ NEEDED: Mapping[Verb, Action] = MappingProxyType(
         Verb.UNLOCK: Action.UNLOCK,
         Verb.FREEZE: Action.CONFIGURE,
         Verb.UNFREEZE: Action.CONFIGURE,
+        Verb.PREVIEW: Action.DEPLOY,
         Verb.BREAK_GLASS: Action.BREAK_GLASS,
     }
 )

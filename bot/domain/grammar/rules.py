@@ -8,10 +8,12 @@ from bot.domain.errors import BadCommand
 from bot.domain.grammar.found import only
 from bot.domain.grammar.intents import (
     BreakGlassIntent,
+    ClosePreviewIntent,
     DiffIntent,
     FreezeIntent,
     LockIntent,
     MayIntent,
+    PreviewIntent,
     PromoteIntent,
     RejectIntent,
     RunNextIntent,
@@ -100,6 +102,34 @@ def refuse_lone_expiry(found: Found) -> None:
             suggestions=("at 18:00",),
             hint="Add a time, such as at 18:00, or leave expires= out.",
         )
+
+
+def preview(found: Found, service: ServiceName | None, version: str | None) -> PreviewIntent | ClosePreviewIntent:
+    """A version for a pull request, or the end of its preview."""
+    number, closing = found.number("pr", 0), found.is_set("close")
+    said = " ".join(filter(None, ["preview", "close" if closing else "", clip(service or "")]))
+    if service is None:
+        example = f"{said} checkout{'' if closing else ' v1.2'} pr={number or 123}"
+        raise BadCommand("Which service's preview?", hint=f"Name one, as in {example}.")
+    if closing and version is not None:
+        raise BadCommand(
+            "A preview is closed whole, so a version says nothing.",
+            token=clip(version),
+            hint=f"Leave {clip(version)} out.",
+        )
+    if not number:
+        example = f"{said}{'' if closing else ' ' + clip(version or 'v1.2')} pr=123"
+        raise BadCommand(
+            "Which pull request is the preview of?", suggestions=("pr=123",), hint=f"Say it, as in {example}."
+        )
+    if closing:
+        option = "for"
+        if found.text(option) is not None:
+            raise BadCommand("What is closed is not kept.", token=option, hint="Leave for= out.")
+        return ClosePreviewIntent(service=service, number=number)
+    if version is None:
+        raise BadCommand(f"Which version of {clip(service)}?", hint=f"Name it, as in {said} v1.2 pr={number}.")
+    return PreviewIntent(service=service, version=version, number=number, keep=found.text("for"))
 
 
 def lock(found: Found, service: ServiceName | None, environment: EnvironmentName | None) -> LockIntent:

@@ -59,6 +59,10 @@ class Verb(StrEnum):
     DIFF = "diff"
     #: The delivery figures.
     STATS = "stats"
+    #: Bring a version to the preview of a pull request, or close that.
+    PREVIEW = "preview"
+    #: Which previews there are.
+    PREVIEWS = "previews"
     #: Deploy past the rules, in an emergency.
     BREAK_GLASS = "break-glass"
     #: How to say it.

@@ -50,6 +50,7 @@ NEEDS = {
     Verb.FREEZE: Action.CONFIGURE,
     Verb.UNFREEZE: Action.CONFIGURE,
     Verb.RUN_NEXT: Action.RUN_NEXT,
+    Verb.PREVIEW: Action.DEPLOY,
     Verb.BREAK_GLASS: Action.BREAK_GLASS,
 }
 """What takes a right, somewhere at least; everybody may do the rest."""

@@ -85,6 +85,8 @@ async def _obey(
             return await desk.controls.keep(value.id, caller)
         case ActionId.UNFREEZE, IdValue():
             return await desk.controls.lift(value.id, caller)
+        case ActionId.CLOSE_PREVIEW, IdValue():
+            return await desk.previews.close_one(value.id, value.extra, caller)
         case ActionId.AGREE, IdValue():
             return await desk.orders.agree(value.id, caller)
         case ActionId.REVIEW, IdValue():

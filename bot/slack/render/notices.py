@@ -11,6 +11,7 @@ from bot.slack.names import COMMAND, ActionId, ButtonValue, IdValue
 from bot.slack.render import blocks as b
 from bot.slack.render import controls
 from bot.slack.render.message import Message, compose
+from bot.slack.render.previews import address
 from bot.slack.render.text import escape, instant, name_plain, plain, sentence
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ _TITLES = {
     NoticeKind.OVERRIDE_AGREED: ("!", "Override agreed"),
     NoticeKind.GLASS_BROKEN: ("!", "Glass broken"),
     NoticeKind.FREED: ("✓", "Free to start"),
+    NoticeKind.PREVIEW_ASKED: ("●", "Preview"),
+    NoticeKind.PREVIEW_MADE: ("●", "Preview made"),
+    NoticeKind.PREVIEW_READY: ("✓", "Preview ready"),
+    NoticeKind.PREVIEW_FAILED: ("✗", "Preview in trouble"),
+    NoticeKind.PREVIEW_OVER: ("–", "Preview closed"),
 }
 _NEXT = {
     NoticeKind.LOCK_TAKEN: "What you protected with it is not protected by you any more.",
@@ -46,6 +52,8 @@ def notice(told: Notice) -> Message:
     symbol, title = _TITLES[told.kind]
     what = sentence(escape(told.sentence, 1_500)) or "It has happened."
     what = f"{what} {_until(told)}".strip()
+    if link := address(told.facts.get("address", "")):
+        what = f"{what} {link}"
     mark = "?" if symbol == "?" and not title.startswith(("Somebody", "Override")) else ""
     lines = [f"{symbol} *{title}{mark}*", what]
     if advice := _NEXT.get(told.kind):

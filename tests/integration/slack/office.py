@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bot.domain.metric import Point, Subject
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
+    from bot.ports.previews import PreviewSource
     from bot.ports.target import Target
     from bot.sandbox.model import Button, Message, MessageRef, Receipt, Seen, Where
 
@@ -323,7 +324,9 @@ def _flat(seen: Seen) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_office(folder: Path, *, text: str = CATALOG) -> AsyncIterator[Office]:
+async def open_office(
+    folder: Path, *, text: str = CATALOG, previews: PreviewSource | None = None
+) -> AsyncIterator[Office]:
     """A workspace with a bot that listens, until the block is left."""
     async with contextlib.AsyncExitStack() as stack:
         server = SandboxServer(Workspace(scopes=_scopes()))
@@ -355,6 +358,8 @@ async def open_office(folder: Path, *, text: str = CATALOG) -> AsyncIterator[Off
             database_url=store.durable_url,
             executor="office",
             shared=False,
+            previews=previews,
+            audit=store.audit,
         )
         office.slack = Slack.build(
             tokens=tokens,

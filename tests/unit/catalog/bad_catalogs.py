@@ -61,8 +61,8 @@ CASES: list[tuple[str, str, str, str]] = [
         "rolls:",
         (
             "c.yaml:36:1: rolls: unknown key 'rolls'. Did you mean 'roles'? Allowed: admin_channel, channel, "
-            "checks, clusters, defaults, environments, metrics, roles, security_channel, services, strategies, "
-            "version, zone."
+            "checks, clusters, defaults, environments, metrics, previews, roles, security_channel, services, "
+            "strategies, version, zone."
         ),
     ),
     (

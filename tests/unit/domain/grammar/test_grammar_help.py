@@ -22,6 +22,8 @@ from bot.domain.grammar import (
     LockIntent,
     LocksIntent,
     MayIntent,
+    PreviewIntent,
+    PreviewsIntent,
     PromoteIntent,
     QueueIntent,
     RejectIntent,
@@ -71,6 +73,8 @@ INTENTS = {
     Verb.MAY: MayIntent,
     Verb.DIFF: DiffIntent,
     Verb.STATS: StatsIntent,
+    Verb.PREVIEW: PreviewIntent,
+    Verb.PREVIEWS: PreviewsIntent,
     Verb.BREAK_GLASS: BreakGlassIntent,
     Verb.HELP: HelpIntent,
 }

@@ -257,7 +257,7 @@ def test_the_policy_holds_where_rights_cannot() -> None:
 
 
 async def test_a_rollout_of_argo_uses_every_right_of_argo_and_no_other() -> None:
-    from integration.argo import argo_world
+    from kube import argo_world
 
     roles = documents("argo-rollouts.yaml")
     async with argo_world.world(progressDeadlineSeconds=20) as there:
@@ -285,6 +285,41 @@ async def test_a_rollout_of_argo_uses_every_right_of_argo_and_no_other() -> None
                 assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.SUCCEEDED
         finally:
             await kube.close()
+        refused = [f"{call.verb} {call.path}" for call in there.server.log if call.code in (401, 403)]
+        assert refused == []
+        assert used(there.server) == granted(roles)
+
+
+@pytest.mark.long
+async def test_a_canary_of_flagger_uses_every_right_of_flagger_and_no_other(tmp_path: Path) -> None:
+    from integration.flagger import flagger_world
+
+    roles = documents("flagger.yaml")
+    async with flagger_world.world(tmp_path) as there:
+        there.server.issue("bot", BOT)
+        there.server.load("shop", *roles)
+        admin, there.kube = there.kube, Kube(there.server.access(token="bot"))
+        try:
+            target = there.target()
+            assert [finding.what for finding in await target.examine() if not finding.ok] == []
+            good = flagger_world.release("v2")
+            before = await target.current()
+            await target.plan(release=good)
+            handle = await target.set_weight(release=good, percent=20, operation=OperationId("op-1"))
+            assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.SUCCEEDED
+            handle = await target.promote(release=good, operation=OperationId("op-2"))
+            assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.SUCCEEDED
+            assert (await target.health(release=good, check=HealthCheck())).ok
+            for version in ("v3-crash", "v4-unready"):
+                bad = flagger_world.release(version)
+                handle = await target.set_weight(release=bad, percent=20, operation=OperationId(f"to-{version}"))
+                seen = await last_of(target.observe(handle=handle))
+                assert seen.kind in (OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK_BY_PLATFORM), seen
+                handle = await target.take_back(to=before, operation=OperationId(f"from-{version}"))
+                assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.SUCCEEDED
+        finally:
+            await there.kube.close()
+            there.kube = admin
         refused = [f"{call.verb} {call.path}" for call in there.server.log if call.code in (401, 403)]
         assert refused == []
         assert used(there.server) == granted(roles)

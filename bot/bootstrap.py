@@ -18,6 +18,7 @@ from bot.catalog.options import Providers as ProviderModels
 from bot.catalog.past import CatalogWithPast
 from bot.catalog.watch import LiveCatalog
 from bot.domain.errors import ConfigurationError, DeploymentArchitectError
+from bot.domain.gate import Door
 from integrations import registry
 from integrations.previews.registered import PREVIEWS, SharedPreviews
 from integrations.providers import RegisteredProviders as RegisteredProviders  # noqa: PLC0414 - others ask for it here
@@ -75,6 +76,7 @@ class Bot:
 
 async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.api.app import build_api
+    from bot.api.hooks.flagger import FlaggerHooks
     from bot.api.metrics import Metrics
     from bot.api.scrape import Scrape
     from bot.api.server import HttpServer, bind
@@ -98,7 +100,7 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     store = await stack.enter_async_context(Store.open(settings.database, replica=settings.executor_id))
     catalogs = CatalogWithPast(live=live, revisions=store.revisions, providers=provider_models)
     await catalogs.keep_current()
-    providers = RegisteredProviders()
+    providers = RegisteredProviders(gates=store.gates, door=settings.door)
     stack.push_async_callback(providers.clusters.close)
     metrics = Metrics()
     overview = StoredOverview(store.database)
@@ -169,7 +171,10 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     await telemetry.look()
     engine.alerting.counts = counts = AlertCounts(metrics.registry)
     webhooks = Webhooks(take=engine.alerting.take, counts=counts, now=utc_now, **settings.alert_secrets)
-    api = build_api(readiness=readiness, slack=slack.http_handler(), metrics=scrape.answer, webhooks=webhooks.routes())
+    hooks = FlaggerHooks(gates=store.gates, door=settings.door, now=utc_now)
+    stack.push_async_callback(hooks.close)
+    routes = webhooks.routes() | hooks.routes()
+    api = build_api(readiness=readiness, slack=slack.http_handler(), metrics=scrape.answer, webhooks=routes)
     http = HttpServer(api, listening)
     stack.push_async_callback(http.stop)
     http.start()
@@ -227,6 +232,16 @@ def check_catalog(path: Path) -> Catalog:
     from bot.catalog.load import load
 
     return load(path, providers=provider_models())
+
+
+def flagger_webhooks(path: Path, service: str, environment: str, *, url: str | None, secret: str) -> str:
+    """What the Canary of a service needs to ask the bot, as YAML. Raises `ConfigurationError`."""
+    from bot.domain.gate import DEFAULT_URL
+    from bot.domain.ids import EnvironmentName, ServiceName
+    from integrations.flagger.printing import webhooks_of
+
+    reference = check_catalog(path).service(ServiceName(service)).targets.get(EnvironmentName(environment))
+    return webhooks_of(reference, where=f"{service} in {environment}", door=Door(url=url or DEFAULT_URL, secret=secret))
 
 
 @dataclass(kw_only=True)

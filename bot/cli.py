@@ -158,6 +158,26 @@ async def _examined(config: Path, database_url: str | None, data_dir: Path, *, t
 
 
 @main.command()
+@click.argument("service")
+@click.argument("environment")
+@_CONFIG
+@click.option("--url", envvar="FLAGGER_URL", help="Where Flagger reaches the bot from within its cluster.")
+@click.option("--secret", envvar="FLAGGER_SECRET", help="Better given by the environment: command lines are seen.")
+def flagger(service: str, environment: str, config: Path, url: str | None, secret: str | None) -> None:
+    """Print the webhooks that let Flagger ask the bot, for spec.analysis of that Canary.
+
+    Whoever reads the addresses can ask, and tell nothing: they open no gate. Asks neither the cluster nor the database.
+    """
+
+    def prepared() -> None:
+        from bot.bootstrap import flagger_webhooks
+
+        click.echo(flagger_webhooks(config, service, environment, url=url, secret=secret or ""))
+
+    _run(prepared)
+
+
+@main.command()
 def schema() -> None:
     """Print the JSON Schema of the catalog, for editors."""
 

@@ -65,6 +65,8 @@ class Doctor:
         providers = RegisteredProviders()
         try:
             settings, own = self._settings()
+            if settings is not None:
+                providers.door = settings.door
             catalog, file = await self._catalog()
             first = [own, file]
             places = catalog.places() if catalog else []

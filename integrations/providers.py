@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ConfigurationError
+from bot.domain.gate import Door
 from integrations import registry
 from integrations.clusters.shared import SharedClusters
 
 if TYPE_CHECKING:
     from bot.domain.catalog import Catalog
     from bot.domain.ids import EnvironmentName, ServiceName
+    from bot.ports.gates import Gates
     from bot.ports.images import Images
     from bot.ports.metrics import MetricSource
     from bot.ports.target import Target
@@ -25,6 +27,9 @@ class RegisteredProviders:
     _images: dict[str, Images] = field(default_factory=dict)
     _metrics: dict[str, MetricSource] = field(default_factory=dict)
     clusters: SharedClusters = field(default_factory=SharedClusters)
+    gates: Gates | None = None
+    """What platforms that ask the bot were allowed; without it such targets can only be looked at."""
+    door: Door = field(default_factory=Door)
 
     def target(self, catalog: Catalog, service: ServiceName, environment: EnvironmentName) -> Target:
         """Where the service runs in that environment."""
@@ -33,7 +38,9 @@ class RegisteredProviders:
         key = f"{service}@{environment} {reference} {cluster}"
         if key not in self._targets:
             kube = self.clusters.kube(cluster) if cluster else None
-            self._targets[key] = registry.build_target(reference, service=service, environment=environment, kube=kube)
+            self._targets[key] = registry.build_target(
+                reference, service=service, environment=environment, kube=kube, gates=self.gates, door=self.door
+            )
         return self._targets[key]
 
     def images(self, catalog: Catalog, service: ServiceName) -> Images:

@@ -158,7 +158,12 @@ def webhooks(door: Door, hooks: Sequence[Hook] = EVERY) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, hooks: Sequence[Hook] = EVERY, first: Release = V1, **analysis: Any
+    folder: Path,
+    *,
+    hooks: Sequence[Hook] = EVERY,
+    first: Release = V1,
+    gates: type[StoredGates] = StoredGates,
+    **analysis: Any,
 ) -> AsyncIterator[World]:
     """One Canary, checkout, with v1 as its primary, and everybody at work."""
     async with contextlib.AsyncExitStack() as stack:
@@ -169,11 +174,11 @@ async def world(
         stack.push_async_callback(kube.close)
         database = await stack.enter_async_context(await Database.open(f"sqlite:///{folder / 'gates.sqlite'}"))
         await migrate(database)
-        gates = StoredGates(database)
+        stored = gates(database)
         listening = bind("127.0.0.1", 0)
         stack.callback(listening.close)
         door = Door(url=f"http://127.0.0.1:{listening.getsockname()[1]}", secret=SECRET)
-        served = FlaggerHooks(gates=gates, door=door, now=lambda: datetime.now(UTC))
+        served = FlaggerHooks(gates=stored, door=door, now=lambda: datetime.now(UTC))
         stack.push_async_callback(served.close)
         http = HttpServer(build_api(readiness=_ready, slack=None, webhooks=served.routes()), listening)
         stack.push_async_callback(http.stop)
@@ -186,7 +191,7 @@ async def world(
         stack.push_async_callback(deployments.stop)
         flagger.start()
         stack.push_async_callback(flagger.stop)
-        found = World(server, flagger, deployments, kube, database, gates, door, http)
+        found = World(server, flagger, deployments, kube, database, stored, door, http)
         await until(lambda: server.get("canaries", "shop", "checkout").get("status", {}).get("phase") == "Initialized")
         yield found
 

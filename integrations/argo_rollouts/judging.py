@@ -109,10 +109,9 @@ def _superseded(holder: Object, mine: Mine, entry: books.Entry | None) -> str:
     for container, wanted in marks.images(holder).items():
         found = now.get(container)
         if found is None or not image.same(found, wanted):
+            by = who_changed(holder, container) or "Somebody"
             what = image.shown(found) if found is not None else "nothing"
-            return (
-                f"{who or 'Somebody'} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
-            )
+            return f"{by} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
     return ""
 
 

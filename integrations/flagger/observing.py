@@ -68,6 +68,8 @@ class _Follower:
     pause: float = 0.0
     troubles: str = ""
     sighting: Sighting | None = None
+    told: Sighting | None = None
+    """What the gate knows."""
 
     async def pump(self) -> None:
         """Wake us when the Canary changes."""
@@ -112,9 +114,9 @@ class _Follower:
     async def _look(self) -> tuple[View, bool]:
         """How it stands, and whether that is the end."""
         place, now = self.place, asyncio.get_running_loop().time()
-        seen = await place.look()
+        seen = await place.look(whole=self.ticket.goal is not Goal.WEIGHT)
         self.sighting = place.sighting(seen, self.sighting)
-        await place.saw(self.sighting)
+        self.told = await place.saw(self.sighting, told=self.told)
         view = judge(place, self.ticket, seen, begun=self.sighting.begun)
         if self.ticket.goal is Goal.BACK and view.stand is Stand.WAITING:
             await self._take_back(seen)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable, SomebodyWasFaster, StoreError
-from bot.domain.gate import Sighting
+from bot.domain.gate import FRESH, Sighting
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.names import path_to
 from integrations._shared.kube.patches import images_of
-from integrations.flagger.canary import API, Canary
+from integrations.flagger.canary import API, TERMINAL, Canary
 from integrations.kubernetes import image
 
 if TYPE_CHECKING:
@@ -69,17 +69,22 @@ class Place:
         """What lets only this one through."""
         return f"metadata.name={self.options.canary}"
 
-    async def look(self) -> Seen:
-        """The Canary first: what it says is about what the Deployments were, not the other way round."""
+    async def look(self, *, whole: bool = True) -> Seen:
+        """The Canary first: what it says is about what the Deployments were, not the other way round.
+
+        The primary only where it matters, when not the ``whole`` is wanted.
+        """
         at = datetime.now(UTC)
         found = await self.kube.get(self.path)
+        canary = None if found is None else Canary(found)
         one = await self.workload.read()
-        primary = await self.primary.read()
-        return Seen(at=at, canary=None if found is None else Canary(found), one=one, primary=primary)
+        matters = whole or canary is None or canary.phase in TERMINAL
+        primary = await self.primary.read() if matters else None
+        return Seen(at=at, canary=canary, one=one, primary=primary)
 
-    async def there(self) -> tuple[Seen, Canary, Object]:
+    async def there(self, *, whole: bool = True) -> tuple[Seen, Canary, Object]:
         """A look at a Canary that is there, and analyses our Deployment; raises `ProviderRejected` for all else."""
-        seen = await self.look()
+        seen = await self.look(whole=whole)
         if seen.canary is None:
             raise ProviderRejected(
                 f"There is no Canary {self.options.canary} in namespace {self.options.namespace} of the cluster "
@@ -138,12 +143,18 @@ class Place:
                 raise ProviderUnavailable(error.message, provider=PROVIDER) from error
         raise ProviderUnavailable(f"The gate of {self.options.canary} changes all the time.", provider=PROVIDER)
 
-    async def saw(self, sighting: Sighting) -> None:
-        """Tell the gate of a look; raises `ProviderUnavailable`."""
+    async def saw(self, sighting: Sighting, *, told: Sighting | None) -> Sighting:
+        """Tell the gate of a look, unless it was ``told`` the same a moment ago; what it knows now.
+
+        Raises `ProviderUnavailable`.
+        """
+        if told is not None and replace(told, at=sighting.at) == sighting and sighting.at - told.at < FRESH / 4:
+            return told
         try:
             await self._gates.saw(self.key, sighting)
         except StoreError as error:
             raise ProviderUnavailable(error.message, provider=PROVIDER) from error
+        return sighting
 
     async def skip(self, *, skip: bool) -> None:
         """Have Flagger leave the analysis out, or not."""

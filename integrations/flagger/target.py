@@ -156,11 +156,11 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
 
     async def weight(self, *, release: Release) -> int | None:
         """The weight as Flagger tells it; None while it moves, and at its highest step when that stands for 100 %."""
-        seen, canary, one = await self.place.there()
+        seen, canary, one = await self.place.there(whole=False)
         gate = await self.place.gate()
         sighting = self.place.sighting(seen, gate.seen)
         with suppress(ProviderError):  # the gate then stays as it is, which is closed soon
-            await self.place.saw(sighting)
+            await self.place.saw(sighting, told=gate.seen)
         digest = release.artifact.digest
         if canary.phase == "Succeeded" and canary.applied == canary.promoted:
             if self.place.digest(seen.primary) == digest:

@@ -14,6 +14,7 @@ from bot.domain.analysis.standing import standing_of
 from bot.domain.errors import ChecksSayNo, InvalidTransition, RequestRefused, SomebodyWasFaster
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.access import Action
+from bot.domain.redact import redact
 from bot.domain.strategy.interpret import seen
 from bot.domain.strategy.plan import plan
 from bot.domain.strategy.voice import hear, options
@@ -72,7 +73,7 @@ class Progressing:
             to=to if to is not None else possible[0] if possible else 100,
             force=force,
             skip=skip,
-            reason=reason,
+            reason=redact(reason),  # everybody reads it
         )
         return await self._say(found, word, requester, rule, kind="promoted")
 
@@ -81,7 +82,7 @@ class Progressing:
     ) -> Deployment:
         """Leave a rollout where it is until somebody says something else. Raises like `promote`."""
         found, rule = await self._may(deployment_id, requester, Action.PROMOTE)
-        word = HoldWord(by=requester.actor, at=self.ledger.now(), step=_step(found, step), reason=reason)
+        word = HoldWord(by=requester.actor, at=self.ledger.now(), step=_step(found, step), reason=redact(reason))
         return await self._say(found, word, requester, rule, kind="held")
 
     async def resume(

@@ -13,6 +13,7 @@ from bot.domain.catalog import QueuePolicy
 from bot.domain.errors import BadCommand, InvalidTransition, NothingToDo
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.access import Action
+from bot.domain.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ class Queueing:
         """
         found = await self.deployments.get(deployment_id)
         rule = self.gatekeeper.authorise(requester, Action.RUN_NEXT, found.service, found.environment)
-        reason = reason.strip()
+        reason = redact(reason.strip())  # everybody reads it
         if not reason:
             raise BadCommand("Who goes before others says why.", hint=f'`/deploy run-next #{found.number} reason="…"`')
         _in_the_queue(found)

@@ -24,6 +24,7 @@ from bot.domain.errors import (
 from bot.domain.lifecycle import WAITING, Phase
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.gates import stopping
+from bot.domain.redact import redact
 from bot.engine.orders import Admitted, Order
 from bot.engine.patience import patiently
 
@@ -214,7 +215,7 @@ class Requests:
         """Stop a deployment. One that waits ends at once; one that changes its target stops and puts it back."""
         found = await self.deployments.get(deployment_id)
         rule = self._may_abort(found, requester)
-        actor, at = requester.actor, self.ledger.now()
+        actor, at, reason = requester.actor, self.ledger.now(), redact(reason)  # everybody reads it
         if found.phase in WAITING:
             try:
                 ended = await self.ledger.advance(

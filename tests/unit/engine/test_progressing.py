@@ -140,6 +140,31 @@ async def test_who_may_not_cannot(w: Canaries) -> None:
     await w.ended(one)
 
 
+@story(steps=ASKING, on_timeout=OnTimeout.HOLD, countdown=60)
+async def test_a_secret_in_what_is_said_to_a_canary_is_shown_to_nobody(w: Canaries) -> None:
+    pasted, shown = "see api_key=Zm9vYmFy", "see api_key=[hidden]"
+    one = await w.deploy()
+    await w.asked(one, 20)
+    held = await w.say("hold", one, reason=pasted)
+    assert held.progression is not None
+    assert held.progression.position.held is not None
+    assert shown in held.progression.position.held.why
+    await w.say("resume", one)
+    w.numbers.shares["v2"] = 0.3
+    await w.counting(one)
+    forced = await w.say("promote", one, by="Linus", to=50, force=True, reason=pasted)
+    assert forced.progression is not None
+    assert [waiver.reason for waiver in forced.progression.position.waived] == [shown]
+    w.numbers.shares["v2"] = 0.0
+    stop = w.engine.requests.abort(one.id, requester=w.hands.who("Ada"), reason=pasted)
+    asked = await w.hands.do(stop)
+    assert asked.request is not None
+    assert asked.request.reason == shown
+    done = await w.ended(one)
+    assert done.note == f"{shown}. v1 serves again."
+    assert "Zm9vYmFy" not in repr(done)
+
+
 @story(steps=(Step(weight=20, bake=10), Step(weight=50, bake=10)))
 async def test_what_is_held_waits_until_it_is_resumed(w: Canaries) -> None:
     one = await w.deploy()

@@ -20,7 +20,8 @@ from bot.catalog.watch import LiveCatalog
 from bot.domain.errors import ConfigurationError, DeploymentArchitectError
 from bot.domain.gate import Door
 from integrations import registry
-from integrations.previews.registered import PREVIEWS, SharedPreviews
+from integrations.previews.registered import PREVIEWS
+from integrations.previews.registered import SharedPreviews as SharedPreviews  # noqa: PLC0414 - the doctor asks for it
 from integrations.providers import RegisteredProviders as RegisteredProviders  # noqa: PLC0414 - others ask for it here
 
 if TYPE_CHECKING:

@@ -72,7 +72,8 @@ class Doctor:
             places = catalog.places() if catalog else []
             services = list(catalog.services.values()) if catalog else []
             clusters = list(catalog.clusters) if catalog else []
-            self.total = 4 + len(clusters) + len(services) + len(places)
+            previews = list(catalog.previews) if catalog else []
+            self.total = 4 + len(clusters) + len(services) + len(places) + len(previews)
             self.done = 2
             looks = [self._look("database", self._database), self._look("slack", lambda: self._slack(settings))]
             if catalog is not None:
@@ -83,6 +84,7 @@ class Doctor:
                 third = await asyncio.gather(
                     *(self._images(catalog, providers, service) for service in services),
                     *(self._place(catalog, providers, *place) for place in places),
+                    *(self._previews(catalog, providers, name) for name in previews),
                 )
             return [*first, *second, *third]
         finally:
@@ -179,6 +181,22 @@ class Doctor:
             return await target.examine()
 
         return await self._look(f"{service.name} in {environment.name}", look)
+
+    async def _previews(self, catalog: Catalog, providers: RegisteredProviders, name: str) -> Looked:
+        from bot.bootstrap import SharedPreviews
+        from bot.ports.target import Examines
+
+        async def look() -> Sequence[Finding]:
+            cluster = str(catalog.previews[name].options.get("cluster"))
+            if cluster in self._broken:
+                return [Finding(ok=False, what=f"not looked at, because the cluster {cluster} cannot be used")]
+            every = SharedPreviews(clusters=providers.clusters).every(catalog)
+            found = dict(zip(catalog.previews, every, strict=True))[name]
+            if not isinstance(found, Examines):
+                return [Finding(ok=True, what="previews of this type ask for no rights")]
+            return await found.examine()
+
+        return await self._look(f"previews {name}", look)
 
     async def _look(self, about: str, look: Look) -> Looked:
         """One look within its time; whatever goes wrong is a finding."""

@@ -18,7 +18,7 @@ from integrations._shared.kube.errors import PROVIDER, Conflict
 from integrations._shared.kube.names import path_to
 from integrations._shared.kube.patches import images_of, same_object, set_annotations, set_images
 from integrations._shared.turns import Turns
-from integrations.previews import copying, marks, standing
+from integrations.previews import copying, marks, needs, standing
 from integrations.previews.copying import DEPLOYMENT, KINDS, SECRET, Copy, Kind
 from integrations.previews.options import LARGEST_NUMBER
 from integrations.previews.spaces import Spaces
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
+    from bot.domain.finding import Finding
     from bot.domain.ids import OperationId
     from bot.domain.release import Release
     from integrations._shared.kube.api import Kube
@@ -125,6 +126,10 @@ class NamespacePreviews:
         """See `Previews`."""
         _check(number)
         return await self._spaces.close(number, identity, over_at=over_at)
+
+    async def examine(self) -> Sequence[Finding]:
+        """Whether we may do all that previews take; see `bot.ports.target.Examines`."""
+        return await needs.findings(self._kube, self._options)
 
     async def _template(self, number: int) -> tuple[dict[str, str], list[Copy]]:
         """The labels of a preview's namespace, and all that it consists of."""

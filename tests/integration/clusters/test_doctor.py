@@ -201,6 +201,23 @@ async def test_a_missing_right_is_named_with_the_yaml_that_grants_it(
     assert await practice.wrong() == {}
 
 
+async def test_previews_are_looked_at_too(practice: Practice) -> None:
+    with practice.catalog.open("a") as file:
+        file.write(
+            "previews:\n  shop: { type: kubernetes, cluster: main, template: shop, namespaces: 'shop-pr-{number}', "
+            "address: 'https://{service}-pr-{number}.example.com', services: { checkout: { workload: checkout } } }\n"
+        )
+    wrong = await practice.wrong()
+    assert set(wrong) == {"previews shop"}
+    said = [finding.what for finding in wrong["previews shop"]]
+    assert "may not create namespaces" in said
+    assert all("apiGroups" in finding.fix for finding in wrong["previews shop"])
+    practice.cluster.allow("bot", [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}], user=BOT)
+    assert await practice.wrong() == {}
+    practice.cluster.faults.down()
+    assert "not looked at" in (await practice.wrong())["previews shop"][0].what
+
+
 async def test_a_deployment_that_is_not_there_is_told(practice: Practice) -> None:
     practice.cluster.delete("deployments", "shop", "checkout")
     wrong = await practice.wrong()

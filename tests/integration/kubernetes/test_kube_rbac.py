@@ -209,6 +209,7 @@ async def test_previews_use_every_right_of_previews_and_no_other() -> None:
         kube = Kube(here.server.access(token="bot"))
         try:
             previews = here.previews(kube=kube)
+            assert [finding.what for finding in await previews.examine() if not finding.ok] == []
             first = await here.open(previews=previews)
             last = await watched(here.server, here.controller, previews.observe(preview=first, service=CHECKOUT))
             assert last.kind is OutcomeKind.SUCCEEDED
@@ -231,6 +232,31 @@ async def test_previews_use_every_right_of_previews_and_no_other() -> None:
         refused = [f"{call.verb} {call.path}" for call in here.server.log if call.code in (401, 403)]
         assert refused == []
         assert used(here.server) == granted(given)
+
+
+async def test_each_right_of_previews_that_is_missing_is_named_with_the_rule_that_grants_it() -> None:
+    given = [one for one in documents("previews.yaml") if one["kind"] in ROLES]
+    kinds = {"ClusterRole": "clusterroles", "Role": "roles"}
+    async with previews_world() as here:
+        here.server.issue("bot", BOT)
+        here.server.load("", *given)
+        kube = Kube(here.server.access(token="bot"))
+        try:
+            for one in given:
+                if "rules" not in one:
+                    continue
+                place = (kinds[one["kind"]], one["metadata"].get("namespace"), one["metadata"]["name"])
+                for lost in sorted(granted([one])):
+                    [less] = without([one], lost)
+                    here.server.change(*place, {"rules": less["rules"]})
+                    wrong = [each for each in await here.previews(kube=kube).examine() if not each.ok]
+                    assert wrong, f"nobody misses {lost}"
+                    rules = [rule for each in wrong for rule in yaml.safe_load(each.fix.partition("\n")[2])]
+                    assert granted([{"rules": rules}]) == {lost}
+                    here.server.change(*place, {"rules": [*less["rules"], *rules]})
+                    assert all(each.ok for each in await here.previews(kube=kube).examine()), lost
+        finally:
+            await kube.close()
 
 
 def test_the_policy_holds_where_rights_cannot() -> None:
@@ -292,7 +318,7 @@ async def test_a_rollout_of_argo_uses_every_right_of_argo_and_no_other() -> None
 
 @pytest.mark.long
 async def test_a_canary_of_flagger_uses_every_right_of_flagger_and_no_other(tmp_path: Path) -> None:
-    from integration.flagger import flagger_world
+    from kube import flagger_world
 
     roles = documents("flagger.yaml")
     async with flagger_world.world(tmp_path) as there:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from flagger_world import V1, V2, V3, promote, release, seen, step, until, world
+from kube.flagger_world import V1, V2, V3, promote, release, seen, step, until, world
 
 from bot.domain.errors import ProviderRejected
 from bot.domain.gate import Hook

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from flagger_world import KEY, SECRET, V1, V2, V3, World, seen, step, until, world
+from kube.flagger_world import KEY, SECRET, V1, V2, V3, World, seen, step, until, world
 
 from bot.domain.errors import ProviderError, StoreError
 from bot.domain.gate import Door, Gate, Hook

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from flagger_world import KEY, OPTIONS, SECRET, V1, V2, seen, world
+from kube.flagger_world import KEY, OPTIONS, SECRET, V1, V2, seen, world
 
 from bot.bootstrap import flagger_webhooks
 from bot.domain.errors import ConfigurationError, ProviderRejected

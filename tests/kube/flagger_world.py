@@ -10,11 +10,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from kube.deployments import DeploymentController
-from kube.flagger import FlaggerController
-from kube.manifests import canary, deployment
-from kube.server import KubeServer
-
 from bot.api.app import build_api
 from bot.api.hooks.flagger import FlaggerHooks
 from bot.api.server import HttpServer, bind
@@ -30,6 +25,10 @@ from integrations.flagger.hooks import ASKED
 from integrations.flagger.observing import Pace
 from integrations.flagger.options import FlaggerOptions
 from integrations.flagger.target import FlaggerTarget, key_of
+from kube.deployments import DeploymentController
+from kube.flagger import FlaggerController
+from kube.manifests import canary, deployment
+from kube.server import KubeServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

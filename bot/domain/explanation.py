@@ -37,7 +37,7 @@ def explain(
     ``subject`` comes with the groups that it is in now. At most `MOST_LINES`, of which the last one then sums up the
     rest.
     """
-    about = [rule for rule in catalog.rules if action in rule.actions and _speaks_of(rule, subject)]
+    about = [rule for rule in catalog.rules if rule.names(action) is not None and _speaks_of(rule, subject)]
     found: dict[int | None, tuple[Rule | None, list[Place]]] = {}
     for place in places:
         row = deciding_row(about, subject, action, *place)

@@ -200,6 +200,11 @@ LINUS = Somebody("U0LINUS", "nobody in particular")
 DORA = Somebody("U0DORA", "a suspended release manager", ("release-managers",))
 
 
+def only(right: Action) -> Somebody:
+    """Somebody with that right alone."""
+    return Somebody(ONLY_PEOPLE[right], f"somebody who may {right} and nothing else")
+
+
 def people_for(right: Action) -> list[Somebody]:
     """Who tries an act: two roles, the right alone, another right alone, no role, and one who is denied everything."""
     others = [action for action in Action if action is not right]
@@ -207,8 +212,8 @@ def people_for(right: Action) -> list[Somebody]:
     return [
         ADA,
         GRACE,
-        Somebody(ONLY_PEOPLE[right], f"somebody who may {right} and nothing else"),
-        Somebody(ONLY_PEOPLE[another], f"somebody who may {another} and nothing else"),
+        only(right),
+        only(another),
         LINUS,
         DORA,
     ]

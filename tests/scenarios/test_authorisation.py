@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from matrix_acts import ACTS, CHANGES_NOTHING, COUNTDOWN, DOORS, ELSEWHERE, KEEP, NO_DOOR, PLAIN, ROLLOUT
 from matrix_canary import probed
-from matrix_rows import CHIEF, GRACE, ONLY_PEOPLE, SECOND, WORDS, Rows, Somebody, catalog_text, people_for
+from matrix_rows import CHIEF, GRACE, ONLY_PEOPLE, SECOND, WORDS, Rows, Somebody, catalog_text, only, people_for
 from matrix_stage import ENVIRONMENTS, Stage
 from world import CHANNEL, World, until
 
@@ -127,7 +127,7 @@ class TestWordsToACountdown:
 async def _tried(stage: Stage, act: Act, environment: str) -> None:
     may: list[Somebody] = []
     may_not: list[tuple[Somebody, list[str]]] = []
-    for who in people_for(act.right):
+    for who in dict.fromkeys([*people_for(act.right), *(only(also) for also in act.also)]):
         allowed, wanted = stage.rows.answer(who, act.right, act.service, environment)
         if not allowed and not any("denies" in part for part in wanted):
             allowed = any(stage.rows.answer(who, also, act.service, environment)[0] for also in act.also)

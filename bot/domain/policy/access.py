@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bot.domain.actor import Membership
     from bot.domain.ids import EnvironmentName, ServiceName
@@ -21,7 +22,7 @@ class Action(StrEnum):
     DEPLOY = "deploy"
     #: Bring the earlier release back.
     ROLLBACK = "rollback"
-    #: Stop a deployment, also somebody else's.
+    #: Stop a deployment, also somebody else's. Whoever may roll back may do so too.
     ABORT = "abort"
     #: Decide what happens to a deployment that needs attention: retry it or mark it as succeeded.
     RESOLVE = "resolve"
@@ -59,6 +60,13 @@ _WORDS = {
 }
 
 
+_COUNTING: Mapping[Action, frozenset[Action]] = MappingProxyType({Action.ABORT: frozenset({Action.ROLLBACK})})
+"""Actions as which others count too: whoever may bring the earlier release back may stop what replaces it, and what
+is denied to them there is denied as well.
+"""
+_NONE: frozenset[Action] = frozenset()
+
+
 class Effect(StrEnum):
     """What a matching rule says."""
 
@@ -80,10 +88,16 @@ class Rule:
     environments: tuple[str, ...] = ("*",)
     actions: frozenset[Action] = frozenset()
 
+    def names(self, action: Action) -> Action | None:
+        """The action of this row that speaks of ``action``: itself, or one that counts for it; None without any."""
+        if action in self.actions:
+            return action
+        return next((one for one in _COUNTING.get(action, _NONE) if one in self.actions), None)
+
     def covers(self, member: Membership, action: Action, service: ServiceName, environment: EnvironmentName) -> bool:
         """Whether this row speaks about this act."""
         return (
-            action in self.actions
+            self.names(action) is not None
             and (member.actor.id in self.users or bool(member.groups & self.groups))
             and any(fnmatchcase(service, glob) for glob in self.services)
             and any(fnmatchcase(environment, glob) for glob in self.environments)
@@ -114,7 +128,7 @@ def may(
     for rule in rules:
         if rule.covers(member, action, service, environment):
             if rule.effect is Effect.DENY:
-                reason = f"The role {rule.role} denies {action} of {service} in {environment}."
+                reason = f"The role {rule.role} denies {rule.names(action)} of {service} in {environment}."
                 return Decision(allowed=False, reason=reason, role=rule.role)
             allowing = allowing or rule
         elif rule.effect is Effect.ALLOW and _grants(rule, action, service, environment):
@@ -128,7 +142,7 @@ def may(
 
 def _grants(rule: Rule, action: Action, service: ServiceName, environment: EnvironmentName) -> bool:
     return (
-        action in rule.actions
+        rule.names(action) is not None
         and any(fnmatchcase(service, glob) for glob in rule.services)
         and any(fnmatchcase(environment, glob) for glob in rule.environments)
     )

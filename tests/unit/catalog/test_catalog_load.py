@@ -68,7 +68,8 @@ def test_roles_decide(good: str, providers: Providers) -> None:
         assert allowed(member, Action.DEPLOY, payments, staging)
         assert not allowed(member, Action.DEPLOY, payments, production)  # denied
         assert allowed(member, Action.ROLLBACK, payments, production)
-        assert not allowed(member, Action.ABORT, checkout, staging)  # never allowed
+        assert allowed(member, Action.ABORT, checkout, staging)  # whoever may roll back may
+        assert not allowed(member, Action.LOCK, checkout, staging)  # never allowed
     assert not allowed(stranger, Action.DEPLOY, checkout, staging)
 
 

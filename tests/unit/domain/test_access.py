@@ -58,6 +58,29 @@ def test_one_action_does_not_bring_another() -> None:
     assert not may([rule()], ADA, Action.ROLLBACK, service=CHECKOUT, environment=STAGING).allowed
 
 
+def test_who_may_roll_back_may_stop_what_is_under_way_and_not_the_other_way_round() -> None:
+    back = rule(role="on-call", actions=frozenset({Action.ROLLBACK}))
+    stop = rule(role="stopper", actions=frozenset({Action.ABORT}))
+    for one in (back, stop):
+        assert may([one], ADA, Action.ABORT, service=CHECKOUT, environment=STAGING).role == one.role
+        assert not may([one], LINUS, Action.ABORT, service=CHECKOUT, environment=STAGING).allowed
+    assert not may([stop], ADA, Action.ROLLBACK, service=CHECKOUT, environment=STAGING).allowed
+    answer = may([stop, back], LINUS, Action.ABORT, service=CHECKOUT, environment=STAGING)
+    assert answer.reason == "You may not abort checkout in staging. It takes the role stopper or on-call."
+
+
+@pytest.mark.parametrize("denied", [Action.ABORT, Action.ROLLBACK])
+def test_a_deny_of_either_denies_to_stop(denied: Action) -> None:
+    both = rule(actions=frozenset({Action.ABORT, Action.ROLLBACK}))
+    deny = rule(role="careful", effect=Effect.DENY, actions=frozenset({denied}))
+    for rules in ([both, deny], [deny, both]):
+        answer = may(rules, ADA, Action.ABORT, service=CHECKOUT, environment=STAGING)
+        assert answer.reason == f"The role careful denies {denied} of checkout in staging."
+    # What only stops is not what brings back: that one is denied by its own name alone.
+    back = may([both, deny], ADA, Action.ROLLBACK, service=CHECKOUT, environment=STAGING)
+    assert back.allowed == (denied is Action.ABORT)
+
+
 def test_globs_are_case_sensitive_and_whole() -> None:
     narrow = rule(services=("check*",), environments=("staging",))
     assert may([narrow], ADA, Action.DEPLOY, service=CHECKOUT, environment=STAGING).allowed

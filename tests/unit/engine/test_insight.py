@@ -182,7 +182,7 @@ rules = st.builds(
     groups=st.frozensets(st.sampled_from(["ops", "devs"])),
     services=st.lists(st.sampled_from(["*", "check*", "web", "none"]), min_size=1, max_size=2).map(tuple),
     environments=st.lists(st.sampled_from(["*", "prod*", "staging"]), min_size=1, max_size=2).map(tuple),
-    actions=st.frozensets(st.sampled_from([Action.DEPLOY, Action.ABORT])),
+    actions=st.frozensets(st.sampled_from([Action.DEPLOY, Action.ABORT, Action.ROLLBACK])),
 )
 members = st.builds(
     Membership, actor=st.sampled_from([ADA, GRACE]), groups=st.frozensets(st.sampled_from(["ops", "devs"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from os.path import normpath
 from pathlib import Path
@@ -22,6 +22,7 @@ from bot.catalog.problems import CatalogError, Problem
 from bot.catalog.references import referenced
 from bot.catalog.rollouts import Rollouts
 from bot.catalog.schema import CatalogFile, DefaultsBlock
+from bot.domain.actor import ACCOUNT_PREFIX
 from bot.domain.catalog import Catalog, HealthCheck, Service
 from bot.domain.ids import EnvironmentName, ServiceName
 from bot.domain.policy.access import Action, Effect, Rule
@@ -239,8 +240,9 @@ def _rules(file: CatalogFile) -> list[Rule]:
     for role, block in file.roles.items():
         groups = frozenset(m.removeprefix("@") for m in block.members if m[0] in "@S")
         users = frozenset(m for m in block.members if m[0] in "UW")
+        accounts = frozenset(m.removeprefix(ACCOUNT_PREFIX) for m in block.members if m.startswith(ACCOUNT_PREFIX))
         for effect, rows in ((Effect.ALLOW, block.allow), (Effect.DENY, block.deny)):
-            rules += [_rule(role, effect, users, groups, row) for row in rows]
+            rules += [replace(_rule(role, effect, users, groups, row), accounts=accounts) for row in rows]
     return rules
 
 

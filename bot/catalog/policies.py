@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.catalog.checks import block, matching, unknown
 from bot.catalog.problems import nearest, quoted
+from bot.domain.actor import ACCOUNT_PREFIX
 from bot.domain.ids import EnvironmentName
 from bot.domain.policy.access import Action
 from bot.domain.policy.order import path
@@ -123,12 +124,14 @@ def _approvers(name: str, environment: Node, root: Node, source: Source) -> Iter
 
 def _approving(role: Node, environment: str) -> Iterator[tuple[list[str], list[str]]]:
     """Members and globs of services of each row that lets them approve in an environment."""
-    rules, members = role.get("allow"), role.get("members")
-    for rule in rules.elements() if rules else []:
+    rules = role.get("allow")
+    # A service account approves nothing.
+    members = [member for member in _texts(role.get("members")) if not member.startswith(ACCOUNT_PREFIX)]
+    for rule in rules.elements() if rules and members else []:
         granted = set(_texts(rule.get("actions")))
         places = _texts(rule.get("environments"), "*")
         if granted & {"*", str(Action.APPROVE)} and any(fnmatchcase(environment, glob) for glob in places):
-            yield _texts(members), _texts(rule.get("services"), "*")
+            yield members, _texts(rule.get("services"), "*")
 
 
 def _environments(service: Node, root: Node) -> list[str]:

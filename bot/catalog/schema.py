@@ -203,9 +203,11 @@ class DenyBlock(RuleBlock):
 
 
 class RoleBlock(Block):
-    """Some people and what they may do. Without a rule that allows it nobody may do anything."""
+    """Some people or service accounts and what they may do. Without a rule that allows it nobody may do anything."""
 
-    members: Members = Field(min_length=1, description='User groups ("@handle" or S…) and people (U… or W…).')
+    members: Members = Field(
+        min_length=1, description='User groups ("@handle" or S…), people (U… or W…) and service accounts (sa:name).'
+    )
     allow: list[AllowBlock] = Field(default=[], description="What they may do.")
     deny: list[DenyBlock] = Field(default=[], description="What they may not do, whatever another role allows.")
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bot.catalog.problems import BadValue, described, nearest, quoted
+from bot.domain.actor import ACCOUNT_PREFIX
 from bot.domain.grammar.options import FLAGS
 from bot.domain.grammar.verbs import UNAVAILABLE_VERBS, Verb
 from bot.domain.policy.access import Action
@@ -19,6 +20,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DAY = 86_400.0
 _CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,20}")
 _MEMBER_ID = re.compile(r"[SUW][A-Z0-9]{2,20}")
+_ACCOUNT = re.compile(rf"{ACCOUNT_PREFIX}[a-z][a-z0-9-]{{0,62}}")
 _HANDLE = re.compile(r"@[^\s@<>|,A-Z]{1,80}")
 ACTIONS = sorted(action.value for action in Action)
 _WRITTEN_OUT = frozenset({Action.BREAK_GLASS, Action.OVERRIDE_FREEZE, Action.CONFIGURE})
@@ -82,15 +84,25 @@ def _channel_name(text: str) -> bool:
 
 
 def member(value: object) -> str:
-    """``@handle`` or ``S…`` of a user group, ``U…`` or ``W…`` of a person; raises `BadValue`."""
-    if isinstance(value, str) and (_MEMBER_ID.fullmatch(value) or _HANDLE.fullmatch(value)):
+    """``@handle`` or ``S…`` of a user group, ``U…`` or ``W…`` of a person, ``sa:name`` of a service account; raises
+    `BadValue`.
+    """
+    if isinstance(value, str) and (_is_member(value) or _ACCOUNT.fullmatch(value)):
         return value
+    if isinstance(value, str) and value.lower().startswith(ACCOUNT_PREFIX):
+        name = as_name(value[len(ACCOUNT_PREFIX) :])
+        raise BadValue(
+            f"must be the name of a service account after {ACCOUNT_PREFIX}, a lower-case letter and then at most 62 "
+            f"lower-case letters, digits and hyphens, not {described(value)}",
+            nearest=f"{ACCOUNT_PREFIX}{name}" if name else None,
+        )
     guess: str | None = None
     if isinstance(value, str):
         as_id = value.upper() if any(c.isdigit() for c in value) else ""
         guess = next((c for c in (as_id, f"@{value.lower()}", value.lower()) if _is_member(c)), None)
     raise BadValue(
-        f'must be a user group ("@handle" or S…) or the id of a person (U… or W…), not {described(value)}',
+        f'must be a user group ("@handle" or S…), the id of a person (U… or W…) or a service account (sa:name), not '
+        f"{described(value)}",
         nearest=guess,
     )
 
@@ -224,8 +236,8 @@ Channel = Annotated[str, BeforeValidator(channel), _CHANNEL]
 OptionalChannel = Annotated[str | None, BeforeValidator(channel), _CHANNEL]
 _MEMBER_SCHEMA = {
     "type": "string",
-    "pattern": r"^([SUW][A-Z0-9]{2,20}|@[^\s@<>|,A-Z]{1,80})$",
-    "examples": ["@deployers", "S0615G0KT", "U024BE7LH"],
+    "pattern": r"^([SUW][A-Z0-9]{2,20}|@[^\s@<>|,A-Z]{1,80}|sa:[a-z][a-z0-9-]{0,62})$",
+    "examples": ["@deployers", "S0615G0KT", "U024BE7LH", "sa:incident"],
 }
 Members = Annotated[
     list[Annotated[str, BeforeValidator(member)]],

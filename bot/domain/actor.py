@@ -1,4 +1,4 @@
-"""Who does things: a person in a workspace, or the bot itself."""
+"""Who does things: a person in a workspace, a service account, or the bot itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ class ActorKind(StrEnum):
     """What sort of principal acts."""
 
     PERSON = "person"
+    #: Another system that has shown a secret of ours, such as one that tells of incidents.
+    SERVICE_ACCOUNT = "service_account"
     #: The bot acting on its own, for example when it adopts what already runs.
     BOT = "bot"
 
@@ -26,6 +28,15 @@ class Actor:
     def same_as(self, other: Actor) -> bool:
         """Whether both are one principal, whatever they are called today."""
         return (self.kind, self.workspace, self.id) == (other.kind, other.workspace, other.id)
+
+
+ACCOUNT_PREFIX = "sa:"
+"""What the name of a service account begins with wherever it could be taken for a person's."""
+
+
+def service_account(name: str) -> Actor:
+    """The service account of that name, given without the prefix. It is of no workspace, so nobody there can be it."""
+    return Actor(kind=ActorKind.SERVICE_ACCOUNT, workspace="", id=name, name=f"{ACCOUNT_PREFIX}{name}")
 
 
 BOT = Actor(kind=ActorKind.BOT, workspace="", id="bot", name="Deployment Architect")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.domain.actor import Actor, Membership
+from bot.domain.actor import ACCOUNT_PREFIX, Actor, Membership, service_account
 from bot.domain.errors import UnknownEnvironment
 from bot.domain.insight import Explanation
-from bot.domain.policy.access import Action, Effect
+from bot.domain.policy.access import Action, Effect, for_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ def explain(
     ``subject`` comes with the groups that it is in now. At most `MOST_LINES`, of which the last one then sums up the
     rest.
     """
-    about = [rule for rule in catalog.rules if rule.names(action) is not None and _speaks_of(rule, subject)]
+    about = [rule for rule in catalog.rules if rule.names(action) is not None and rule.speaks_of(subject)]
     found: dict[int | None, tuple[Rule | None, list[Place]]] = {}
     for place in places:
         row = deciding_row(about, subject, action, *place)
@@ -92,13 +92,18 @@ def deciding_row(
 
 
 def row_in_words(rule: Rule) -> str:
-    """A row of the policy in one line: role, effect, actions, people, groups, services, environments."""
+    """A row of the policy in one line: role, effect, actions, people, groups, service accounts, services,
+    environments.
+    """
     actions = [action.value for action in Action if action in rule.actions]
     parts = [
         f"{rule.role}: {'allows' if rule.effect is Effect.ALLOW else 'denies'} "
         + ("every action" if len(actions) == len(Action) else _list(actions, most=len(actions))),
         f"users {', '.join(sorted(rule.users))}" if rule.users else "",
         f"groups {', '.join(sorted(rule.groups))}" if rule.groups else "",
+        f"service accounts {', '.join(ACCOUNT_PREFIX + name for name in sorted(rule.accounts))}"
+        if rule.accounts
+        else "",
         _globs("service", rule.services),
         _globs("environment", rule.environments),
     ]
@@ -135,6 +140,8 @@ def _line(
     allowed = row is not None and row.effect is Effect.ALLOW
     if row is not None:
         why = f"the role {row.role} {'allows' if allowed else 'denies'} it."
+    elif for_people(subject, action):
+        why = "it takes a person, whatever a row says."
     else:
         roles = _holders(catalog, action, places)
         why = f"no row allows it. It takes the role {' or '.join(roles)}." if roles else "no role allows it."
@@ -153,10 +160,6 @@ def _line(
     )
 
 
-def _speaks_of(rule: Rule, member: Membership) -> bool:
-    return member.actor.id in rule.users or bool(member.groups & rule.groups)
-
-
 def _holders(catalog: Catalog, action: Action, places: Sequence[Place]) -> list[str]:
     """Roles that would allow it in the first of the places."""
     roles = [
@@ -173,6 +176,8 @@ def _anybody(rule: Rule) -> Iterable[Membership]:
     """Somebody whom the row speaks of, if it speaks of anybody."""
     for name in sorted(rule.users)[:1] or ([""] if rule.groups else []):
         yield Membership(actor=replace(_SOMEBODY, id=name), groups=rule.groups)
+    for account in sorted(rule.accounts)[:1]:
+        yield Membership(actor=service_account(account))
 
 
 def _list(names: Sequence[str], *, most: int = _MOST_NAMES) -> str:

@@ -290,7 +290,7 @@ class Gatekeeper:
         )
 
     async def _member(self, requester: Actor, *, rollback: bool) -> Membership | None:
-        if requester.kind is not ActorKind.PERSON:
+        if requester.kind is ActorKind.BOT:
             return None
         try:
             return await self.people.member(requester, for_rollback=rollback)

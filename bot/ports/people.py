@@ -14,7 +14,7 @@ class People(Protocol):
     """People and groups, at most a minute old. What cannot be told raises, and counts as no."""
 
     async def member(self, actor: Actor, *, for_rollback: bool = False) -> Membership:
-        """The actor with their groups now.
+        """The actor with their groups now. A service account is in none, and nobody is asked about it.
 
         Raises `NotAuthorized` for somebody who may do nothing any more, such as a deactivated account, and its subclass
         `IdentityUnknown` when it cannot be told. For a rollback, what was known within the last hour will do.

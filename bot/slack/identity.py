@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.actor import Actor, Membership
+from bot.domain.actor import Actor, ActorKind, Membership
 from bot.domain.errors import IdentityUnknown, NotAuthorized
 from bot.slack.trouble import TROUBLE, code_of, insistently
 
@@ -83,7 +83,9 @@ class Identity:
         )
 
     async def member(self, actor: Actor, *, for_rollback: bool = False) -> Membership:
-        """The actor with their groups now; raises like `membership`."""
+        """The actor with their groups now; raises like `membership`. A service account is nobody whom Slack knows."""
+        if actor.kind is ActorKind.SERVICE_ACCOUNT:
+            return Membership(actor=actor)
         return await self.membership(actor.id, team_id=actor.workspace or None, for_rollback=for_rollback)
 
     async def in_groups(self, groups: Collection[str]) -> Sequence[str]:

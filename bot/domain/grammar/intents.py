@@ -256,7 +256,9 @@ class MayIntent:
 
     action: Action
     person: str | None = None
-    """Id of a user; None means the one who asks."""
+    """Id of a user; None means the one who asks, unless a service account is named."""
+    account: str | None = None
+    """Name of a service account."""
     service: ServiceName | None = None
     environment: EnvironmentName | None = None
 

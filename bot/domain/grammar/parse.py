@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bot.domain.actor import ACCOUNT_PREFIX
 from bot.domain.errors import BadCommand, UnknownEnvironment, UnknownService
 from bot.domain.grammar import times, versions, words
 from bot.domain.grammar.build import build
@@ -42,6 +43,7 @@ _HELP = frozenset({"?", "--help", "-h"})
 _ONESELF = frozenset({"i", "me"})
 _PERCENT = re.compile(r"[0-9]{1,6}%")
 _PUNCTUATION = ".,;:!?"
+_ACCOUNT = re.compile(rf"{ACCOUNT_PREFIX}[a-z][a-z0-9-]{{0,62}}", re.ASCII)
 _USER = re.compile(r"@([UW][A-Z0-9]{6,20})", re.ASCII)
 
 
@@ -243,8 +245,24 @@ def _read_person(word: str, mentioned: Mapping[str, frozenset[str]]) -> str:
     )
 
 
+def _read_account(word: str) -> str:
+    """The service account that ``word`` names, with its prefix; raises `BadCommand` for what cannot be one's name."""
+    bare = word.rstrip(_PUNCTUATION)
+    if _ACCOUNT.fullmatch(bare):
+        return bare
+    raise BadCommand(
+        f"{show(word)} is no service account.",
+        token=clip(word),
+        suggestions=(bare.lower(),) if _ACCOUNT.fullmatch(bare.lower()) else (),
+        hint="Write it as in a role of the catalog, such as may sa:incident lock checkout production.",
+    )
+
+
 def _read_of_may(word: str, found: Found, mentioned: Mapping[str, frozenset[str]]) -> bool:
-    """Read what only `Verb.MAY` takes: a person, a right that is no action of the command."""
+    """Read what only `Verb.MAY` takes: a person or a service account, a right that is no action of the command."""
+    if word.casefold().startswith(ACCOUNT_PREFIX):
+        add(found.people, _read_account(word))
+        return True
     if word.startswith("@") and len(word) > 1:
         add(found.people, _read_person(word, mentioned))
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, assert_never
 
+from bot.domain.actor import ACCOUNT_PREFIX
 from bot.domain.grammar.intents import (
     DEFAULT_DAYS,
     DEFAULT_LIMIT,
@@ -148,6 +149,8 @@ class _Writer:
                 yield self._verb(Verb.MAY)
                 if intent.person is not None:
                     yield f"<@{intent.person}>"
+                if intent.account is not None:
+                    yield f"{ACCOUNT_PREFIX}{intent.account}"
                 yield self._right(intent.action)
                 yield from self._place(intent.service, intent.environment)
             case DiffIntent():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.domain.actor import ACCOUNT_PREFIX
 from bot.domain.errors import BadCommand
 from bot.domain.grammar.found import only
 from bot.domain.grammar.intents import (
@@ -173,8 +174,11 @@ def may(found: Found, service: ServiceName | None, environment: EnvironmentName 
             suggestions=("may rollback checkout staging",),
             hint=f"Add the action, as in may @somebody rollback checkout staging: {listing(tuple(RIGHTS), limit=20)}.",
         )
-    person = only(found.people, "people", hint="Ask about one person at a time.")
-    return MayIntent(action=action, person=person, service=service, environment=environment)
+    whom = only(found.people, "people", hint="Ask about one person or service account at a time.")
+    if whom is not None and whom.startswith(ACCOUNT_PREFIX):
+        account = whom.removeprefix(ACCOUNT_PREFIX)
+        return MayIntent(action=action, account=account, service=service, environment=environment)
+    return MayIntent(action=action, person=whom, service=service, environment=environment)
 
 
 def diff(found: Found, service: ServiceName | None) -> DiffIntent:

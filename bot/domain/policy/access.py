@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bot.domain.actor import ActorKind
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -67,6 +69,10 @@ is denied to them there is denied as well.
 _NONE: frozenset[Action] = frozenset()
 
 
+FOR_PEOPLE = frozenset({Action.APPROVE, Action.OVERRIDE_FREEZE, Action.BREAK_GLASS})
+"""What only a person may do, whatever a rule says: a second opinion, and passing the other rules."""
+
+
 class Effect(StrEnum):
     """What a matching rule says."""
 
@@ -84,6 +90,8 @@ class Rule:
     """Ids of people."""
     groups: frozenset[str] = frozenset()
     """Ids or handles (without the @) of user groups."""
+    accounts: frozenset[str] = frozenset()
+    """Names of service accounts."""
     services: tuple[str, ...] = ("*",)
     environments: tuple[str, ...] = ("*",)
     actions: frozenset[Action] = frozenset()
@@ -94,11 +102,18 @@ class Rule:
             return action
         return next((one for one in _COUNTING.get(action, _NONE) if one in self.actions), None)
 
+    def speaks_of(self, member: Membership) -> bool:
+        """Whether they are a subject of this row: a service account only by its name, a person only by id and group."""
+        if member.actor.kind is ActorKind.SERVICE_ACCOUNT:
+            return member.actor.id in self.accounts
+        return member.actor.id in self.users or bool(member.groups & self.groups)
+
     def covers(self, member: Membership, action: Action, service: ServiceName, environment: EnvironmentName) -> bool:
         """Whether this row speaks about this act."""
         return (
             self.names(action) is not None
-            and (member.actor.id in self.users or bool(member.groups & self.groups))
+            and not for_people(member, action)
+            and self.speaks_of(member)
             and any(fnmatchcase(service, glob) for glob in self.services)
             and any(fnmatchcase(environment, glob) for glob in self.environments)
         )
@@ -112,6 +127,11 @@ class Decision:
     reason: str
     role: str | None = None
     """The role whose rule decided."""
+
+
+def for_people(member: Membership, action: Action) -> bool:
+    """Whether it is a service account that asks for what only a person may do."""
+    return member.actor.kind is ActorKind.SERVICE_ACCOUNT and action in FOR_PEOPLE
 
 
 def may(
@@ -135,6 +155,8 @@ def may(
             holders.append(rule.role)
     if allowing:
         return Decision(allowed=True, reason=f"The role {allowing.role} allows it.", role=allowing.role)
+    if for_people(member, action):
+        return Decision(allowed=False, reason=f"A service account may not {action.words} anything: it takes a person.")
     roles = " or ".join(dict.fromkeys(holders))
     needs = f" It takes the role {roles}." if roles else " No role allows it."
     return Decision(allowed=False, reason=f"You may not {action.words} {service} in {environment}.{needs}")

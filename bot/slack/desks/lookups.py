@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.domain.actor import Actor
+from bot.domain.actor import Actor, Membership, service_account
 from bot.domain.errors import RequestRefused
 from bot.domain.grammar import Verb, Vocabulary, usage
 from bot.domain.policy.access import Action, may
@@ -15,7 +15,6 @@ from bot.slack.render import blocks as b
 
 if TYPE_CHECKING:
     from bot.charts import Chart
-    from bot.domain.actor import Membership
     from bot.domain.grammar import (
         DiffIntent,
         HelpIntent,
@@ -114,7 +113,9 @@ class Lookups:
         """Whether somebody may do something, and which row says so."""
         asker = await self.reception.member(caller)
         subject = asker
-        if intent.person is not None and intent.person != asker.actor.id:
+        if intent.account is not None:
+            subject = Membership(actor=service_account(intent.account))
+        elif intent.person is not None and intent.person != asker.actor.id:
             named = Actor(workspace=asker.actor.workspace, id=intent.person, name=intent.person)
             subject = await self.reception.identity.member(named)
         await reply(rules.may(await self.insight.explain(intent, asker, subject)))

@@ -440,12 +440,24 @@ CASES: list[tuple[str, str, str, str]] = [
         '"@deployers", U0ADA',
         "deployers, u0ada, 5",
         (
-            'c.yaml:38:15: roles.deployer.members[0]: must be a user group ("@handle" or S…) or the id of a '
-            "person (U… or W…), not 'deployers'. Did you mean '@deployers'?\n"
-            'c.yaml:38:26: roles.deployer.members[1]: must be a user group ("@handle" or S…) or the id of a '
-            "person (U… or W…), not 'u0ada'. Did you mean 'U0ADA'?\n"
-            'c.yaml:38:33: roles.deployer.members[2]: must be a user group ("@handle" or S…) or the id of a '
-            "person (U… or W…), not the number 5."
+            'c.yaml:38:15: roles.deployer.members[0]: must be a user group ("@handle" or S…), the id of a person '
+            "(U… or W…) or a service account (sa:name), not 'deployers'. Did you mean '@deployers'?\n"
+            'c.yaml:38:26: roles.deployer.members[1]: must be a user group ("@handle" or S…), the id of a person '
+            "(U… or W…) or a service account (sa:name), not 'u0ada'. Did you mean 'U0ADA'?\n"
+            'c.yaml:38:33: roles.deployer.members[2]: must be a user group ("@handle" or S…), the id of a person '
+            "(U… or W…) or a service account (sa:name), not the number 5."
+        ),
+    ),
+    (
+        "bad service account",
+        '"@deployers", U0ADA',
+        '"SA:Incident Bot", "sa:", "sa:ok"',
+        (
+            "c.yaml:38:15: roles.deployer.members[0]: must be the name of a service account after sa:, a lower-case "
+            "letter and then at most 62 lower-case letters, digits and hyphens, not 'SA:Incident Bot'. Did you mean "
+            "'sa:incident-bot'?\n"
+            "c.yaml:38:34: roles.deployer.members[1]: must be the name of a service account after sa:, a lower-case "
+            "letter and then at most 62 lower-case letters, digits and hyphens, not 'sa:'."
         ),
     ),
     ("no members", '["@deployers", U0ADA]', "[]", "c.yaml:38:5: roles.deployer.members: needs at least 1 entry."),

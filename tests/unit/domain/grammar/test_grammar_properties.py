@@ -265,6 +265,12 @@ def intents(vocabulary: Vocabulary) -> st.SearchStrategy[Intent]:
         st.builds(FreezeIntent, scope=scope, reason=given, until=until),
         st.builds(UnfreezeIntent, scope=scope, reason=reason),
         st.builds(MayIntent, **place, action=st.sampled_from(Action), person=person),
+        st.builds(
+            MayIntent,
+            **place,
+            action=st.sampled_from(Action),
+            account=st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
+        ),
         two.flatmap(
             lambda pair: st.builds(DiffIntent, one=st.just(pair[0]), other=st.just(pair[1]), service=place["service"])
         ),

@@ -151,7 +151,13 @@ def test_looking_for_packages_imports_none() -> None:
 def test_the_powers_of_a_target_are_those_that_it_has(tmp_path: Path) -> None:
     on_cluster = {"cluster": "main", "namespace": "shop", "workload": "checkout"}
     on_argo = {"cluster": "main", "namespace": "shop", "rollout": "checkout"}
-    options = {"argo_rollouts": on_argo, "kubernetes": on_cluster, "local": {"root": str(tmp_path)}}
+    on_flagger = {"cluster": "main", "namespace": "shop", "canary": "checkout"}
+    options: dict[str, dict[str, str]] = {
+        "argo_rollouts": on_argo,
+        "flagger": on_flagger,
+        "kubernetes": on_cluster,
+        "local": {"root": str(tmp_path)},
+    }
     powers = TARGETS.powers()
     assert set(powers) == set(TARGETS.names()) == set(options)
     assert "nomad" not in powers

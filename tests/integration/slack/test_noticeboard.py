@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,6 +123,32 @@ async def test_lost_answers_tell_nothing_twice(board: Board, times: int) -> None
     board.speaks()
     await board.told()
     assert len(board.direct("U0ADA")) == 3
+
+
+def below(key: str, parent: str, *, age: float = 0.0) -> Notice:
+    told = notice(key, "channel:#deployments")
+    return replace(told, facts={"thread": parent}, at=told.at - timedelta(seconds=age))
+
+
+async def test_what_belongs_to_a_thread_waits_for_its_beginning(board: Board) -> None:
+    board.server.faults.lose_response("chat.postMessage", 2)
+    await board.store.notices.add(below("b", "a", age=5.0))  # as if clocks differed: it comes first
+    board.speaks()
+    await board.store.notices.add(notice("a", "channel:#deployments"))
+    await board.told()
+    root, reply = sorted(board.channel("deployments"), key=lambda message: "(b)" in message.text)
+    assert not root.is_reply
+    assert reply.thread_ts == root.ts
+    assert await board.store.notices.where("a") == ("C0DEPLOY", root.ts)
+
+
+async def test_what_waits_for_a_beginning_that_never_comes_is_told_all_the_same(board: Board) -> None:
+    await board.store.notices.add(below("b", "nothing", age=601.0))
+    board.speaks()
+    await board.told()
+    [alone] = board.channel("deployments")
+    assert not alone.is_reply
+    assert await board.store.notices.where("nothing") is None
 
 
 async def test_an_outage_loses_nothing(board: Board) -> None:

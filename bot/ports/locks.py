@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Locks(Protocol):
     """Locks as rows. Every change is audited and raises the policy epoch in the same transaction (`Freezes.epoch`).
 
-    An open lock is alone of its scope, change type and level, the automatic ones apart. Raises `StoreError`.
+    An open lock is alone of its scope, change type and level, the automatic ones apart, and apart from both each
+    incident for which a service account locks. Raises `StoreError`.
     """
 
     async def place(self, lock: StickyLock, *, deed: Deed | None = None) -> StickyLock:

@@ -11,7 +11,7 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from bot.domain.actor import BOT
+from bot.domain.actor import BOT, ActorKind
 from bot.domain.audit import AuditEntry, Deed, instant
 from bot.domain.errors import NothingToDo, SomebodyWasFaster, StoreError
 from bot.domain.policy.lock import ChangeType, LockLevel, StickyLock
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Act = Literal["lock.placed", "lock.lifted", "lock.extended", "lock.taken_over", "lock.expired"]
 """What the audit says was done to a lock."""
 
+_ALONE = ("scope", "change_type", "level", "automatic", "apart")
+"""In which an open lock differs from every other."""
 _OPEN = locks.c.ended_at.is_(None)
 
 
@@ -54,7 +56,7 @@ class StoredLocks:
         """Put a lock; see the port."""
         deed = deed or Deed(actor=lock.owner, at=lock.at, reason=lock.reason)
         row = _row(lock)
-        alike = and_(*(locks.c[name] == row[name] for name in ("scope", "change_type", "level", "automatic")))
+        alike = and_(*(locks.c[name] == row[name] for name in _ALONE))
 
         async def work(connection: AsyncConnection) -> StickyLock:
             acts = await self._end(connection, and_(alike, locks.c.until <= deed.at))
@@ -142,7 +144,7 @@ class StoredLocks:
             changed = change(lock)
             if changed == lock:
                 return lock
-            await connection.execute(update(locks).where(locks.c.id == lock_id).values(_row(changed)))
+            await connection.execute(update(locks).where(locks.c.id == lock_id).values(_changed(changed)))
             await raise_epoch(connection, self._database)
             await append(connection, [_act(act, lock, deed, before=_state(lock), after=_state(changed))])
             return changed
@@ -190,6 +192,7 @@ def _row(lock: StickyLock) -> dict[str, Any]:
         "change_type": lock.change_type.value,
         "level": lock.level.value,
         "automatic": lock.automatic,
+        "apart": _apart(lock),
         "at": lock.at,
         "until": lock.until,
         "ended_at": None,
@@ -204,6 +207,17 @@ def _row(lock: StickyLock) -> dict[str, Any]:
             }
         ),
     }
+
+
+def _changed(lock: StickyLock) -> dict[str, Any]:
+    """The row of a lock that is there already: whose it is by now does not make it another incident's."""
+    return {name: value for name, value in _row(lock).items() if name != "apart"}
+
+
+def _apart(lock: StickyLock) -> str:
+    """What lets a lock stand beside others of its kind: a system's lock is of one incident, and ends with it."""
+    system = lock.owner.kind is ActorKind.SERVICE_ACCOUNT
+    return f"{lock.owner.id} {lock.incident}" if system and lock.incident else ""
 
 
 def _lock(row: RowMapping) -> StickyLock:

@@ -31,7 +31,7 @@ from bot.store.instants import Instant
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-SCHEMA = "0006"
+SCHEMA = "0007"
 """The revision of the schema that this build works with: the newest of ``migrations/versions``."""
 
 
@@ -231,6 +231,7 @@ locks = Table(
     Column("change_type", String(32), nullable=False),
     Column("level", String(16), nullable=False),
     Column("automatic", Boolean, nullable=False),
+    Column("apart", Text, nullable=False, server_default=text("''")),
     Column("at", Instant, nullable=False),
     Column("until", Instant),
     Column("ended_at", Instant),
@@ -238,8 +239,18 @@ locks = Table(
 )
 _is_open = _only("ended_at IS NULL")
 Index("ix_locks_open", locks.c.at, locks.c.id, **_is_open)
-# A second person is told of the first one's lock; the lock that a rollback leaves does not stand in anybody's way.
-Index("uq_locks_open", locks.c.scope, locks.c.change_type, locks.c.level, locks.c.automatic, unique=True, **_is_open)
+# A second person is told of the first one's lock; the lock that a rollback leaves does not stand in anybody's way, and
+# those that a system puts for incidents do not either: each incident's is ``apart``.
+Index(
+    "uq_locks_open",
+    locks.c.scope,
+    locks.c.change_type,
+    locks.c.level,
+    locks.c.automatic,
+    locks.c.apart,
+    unique=True,
+    **_is_open,
+)
 
 freezes = Table(
     "freezes",

@@ -78,7 +78,8 @@ async def test_whoever_is_hurried_goes_before_the_others_but_after_rollbacks(wor
 async def test_hurrying_is_recorded_with_reason_door_and_row(world: World) -> None:
     await queued(world)
     second = await queued(world)
-    await queueing(world).run_next(second.id, requester=member(GRACE, door=Door.MENTION), reason=" it is urgent: token=Zm9v ")
+    reason = " it is urgent: token=Zm9v "
+    await queueing(world).run_next(second.id, requester=member(GRACE, door=Door.MENTION), reason=reason)
 
     event = (await world.store.deployments.events(second.id))[-1]
     assert (event.kind, event.actor, event.note, event.door, event.rule) == (

@@ -307,15 +307,15 @@ class TestRefusals:
             (
                 "@ada  /delpoy x",
                 (
-                    "7: '/delpoy' is nothing that a person does here (/deploy, mention, dm, click, remembers, submit or opens)"
-                    "; did you mean /deploy?"
+                    "7: '/delpoy' is nothing that a person does here "
+                    "(/deploy, mention, dm, click, remembers, submit or opens); did you mean /deploy?"
                 ),
             ),
             (
                 '@ada clik "x"',
                 (
-                    "6: 'clik' is nothing that a person does here (/deploy, mention, dm, click, remembers, submit or opens)"
-                    "; did you mean click?"
+                    "6: 'clik' is nothing that a person does here "
+                    "(/deploy, mention, dm, click, remembers, submit or opens); did you mean click?"
                 ),
             ),
             ("/deploy checkout", "1: a person comes before a command, as in @ada /deploy …"),

@@ -215,3 +215,41 @@ async def test_one_whose_opening_was_given_up_is_cleaned_away_when_its_time_is_o
         await bot.sweep()
         await until(lambda: here.numbers() == ["shop-pr-99"], "cleaned away")
         assert changed(here) == {7}
+
+
+async def test_of_two_replicas_one_sweeps(tmp_path: Path) -> None:
+    async with world(alive=True) as here, opened(here, tmp_path) as office:
+        await office.says("ada", "preview checkout v1.2 pr=7 for=1h")
+        await office.reads("linus", "is up", "thread")
+        bot = showing(office)
+        later = datetime.now(UTC) + timedelta(hours=2)
+        bot.previewing.now = bot.now = lambda: later
+        assert await office.store.leases.hold("previews", holder="office", at=later, ttl=timedelta(minutes=3))
+        other = replace(bot, executor="other")
+        calls = len(here.server.log)
+        await other.sweep()
+        assert len(here.server.log) == calls, "it asks the cluster nothing"
+        assert "shop-pr-7" in here.numbers()
+        other.now = lambda: later + timedelta(minutes=4)  # the first has died: its lease is over
+        await other.sweep()
+        await until(lambda: here.numbers() == ["shop-pr-99"], "the other one has closed it")
+        await bot.sweep()
+        assert await acts(office) == ["preview.opened", "preview.expired"]
+
+
+async def test_one_that_cannot_be_closed_is_told_once_and_tried_again(tmp_path: Path) -> None:
+    async with world(alive=True) as here, opened(here, tmp_path) as office:
+        await office.says("ada", "preview checkout v1.2 pr=7 for=1h")
+        await office.reads("linus", "is up", "thread")
+        bot = showing(office)
+        bot.previewing.now = bot.now = lambda: datetime.now(UTC) + timedelta(hours=2)
+        here.server.faults.refuse(500, verb="delete", path="/namespaces/shop-pr-7", times=1_000)
+        await bot.sweep()
+        await bot.sweep()
+        await office.reads("linus", "is over and cannot be closed", "channel")
+        assert sum("cannot be closed" in one for one in office.seen("linus", "channel")) == 1
+        here.server.faults._refusals.clear()
+        await bot.sweep()
+        await until(lambda: here.numbers() == ["shop-pr-99"], "closed after all")
+        await office.reads("linus", "time of the preview of #7", "channel")
+        assert await acts(office) == ["preview.opened", "preview.expired"]

@@ -76,6 +76,8 @@ class Gate:
     """The operation that changed the template that is analysed; empty while nothing of ours is."""
     digest: str = ""
     """The image that may be analysed."""
+    uid: str = ""
+    """Of what was changed: one that is made anew under its name has another."""
     percent: int = 0
     """What the operation asked for."""
     ceiling: int = 0
@@ -95,6 +97,8 @@ class Gate:
     granted: int | None = None
     """The weight from which an increase was allowed last."""
     granted_at: datetime | None = None
+    past: tuple[tuple[str, str], ...] = ()
+    """Operations of before with what their handles say, the newest last."""
     seen: Sighting | None = None
     version: int = 0
     """Counts the changes; 0: it was never written."""
@@ -174,6 +178,8 @@ def _doubt(gate: Gate, at: datetime) -> str | None:
     age = at - seen.at
     if age > FRESH or age < -FRESH:
         return f"the bot's last look at the canary is {abs(age.total_seconds()):.0f} s old"
+    if seen.begun and not seen.going_on and gate.goal is not Goal.RESTORE:
+        return "it is over already"
     if not gate.digest or seen.digest != gate.digest:
         return "the Deployment does not have the image that was approved"
     return None

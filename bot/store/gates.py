@@ -91,6 +91,7 @@ def _body(gate: Gate) -> str:
             "operation": gate.operation,
             "base": gate.base,
             "digest": gate.digest,
+            "uid": gate.uid,
             "percent": gate.percent,
             "ceiling": gate.ceiling,
             "promote": gate.promote,
@@ -102,6 +103,7 @@ def _body(gate: Gate) -> str:
             "checksum": gate.checksum,
             "granted": gate.granted,
             "granted_at": maybe(gate.granted_at, instant_out),
+            "past": [list(one) for one in gate.past],
         }
     )
 
@@ -115,6 +117,7 @@ def _gate(row: RowMapping) -> Gate:
         operation=body["operation"],
         base=body["base"],
         digest=body["digest"],
+        uid=body["uid"],
         percent=body["percent"],
         ceiling=body["ceiling"],
         promote=body["promote"],
@@ -126,6 +129,7 @@ def _gate(row: RowMapping) -> Gate:
         checksum=body["checksum"],
         granted=body["granted"],
         granted_at=maybe(body["granted_at"], instant_in),
+        past=tuple((operation, told) for operation, told in body["past"]),
         seen=None if row["seen"] is None else _sighting_in(row),
         version=row["version"],
     )

@@ -6,18 +6,19 @@ Never writes a Canary's status, and of its spec only whether the analysis is lef
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import ProviderRejected
+from bot.domain.errors import ProviderRejected, ProviderUnavailable
 from bot.domain.gate import Gate, Goal, Hook
 from bot.domain.ids import ServiceName
 from bot.domain.release import Artifact, Release
-from bot.domain.rollout import Running
+from bot.domain.rollout import Handle, Running
 from integrations._shared.kube import patches, raw
 from integrations._shared.kube.errors import PROVIDER
-from integrations.flagger import hooks, ticket
+from integrations.flagger import hooks, judging, ticket
 from integrations.flagger.canary import ASKED_FOR_ROLLBACK, TERMINAL, Canary
 from integrations.kubernetes import changing, image, marks
 from integrations.kubernetes.running import TEMPLATE
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bot.domain.ids import OperationId
-    from bot.domain.rollout import Handle
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
     from integrations.flagger.place import Place, Seen
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     Build = Callable[[Workload, Object], list[Operation]]
 
+_LOOKS, _LOOK_AGAIN = 16, 0.5
 RETRY = "deployment-architect.io/retry"
 """Among the annotations of the template: makes it another one for Flagger, which analyses none twice."""
 
@@ -42,7 +43,7 @@ async def forward(place: Place, goal: Goal, *, percent: int, release: Release, o
     """Let Flagger go up to ``percent``, or to the end; begin the analysis if none of ``release`` goes on."""
     seen, canary, one = await place.there()
     gate = await place.gate()
-    if (made := found(place, gate, one, operation)) is not None:
+    if (made := await found(place, gate, one, operation)) is not None:
         return made
     whole = goal is not Goal.WEIGHT
     if _goes_on(place, gate, one, release):
@@ -55,14 +56,16 @@ async def forward(place: Place, goal: Goal, *, percent: int, release: Release, o
                 ceiling=percent,
                 promote=whole,
                 rollback=False,
+                past=ticket.handing_over(now),
             )
         )
-        return ticket.handle(operation, ticket.of(allowed, uid=raw.uid(one)))
+        return ticket.handle(operation, ticket.of(allowed))
     if goal is Goal.PROMOTE:
         raise ProviderRejected(
             f"Flagger does not analyse {release.version}, so it cannot be promoted.", provider=PROVIDER
         )
-    _check_ready(place, canary)
+    seen, canary, one = await _let_go(place, gate)
+    _check_ready(place, canary, one)
     changing.check(one, place.workload, owned=place.options.owned_elsewhere)
     again = _same_images(place, one, release) or place.digest(seen.primary) == release.artifact.digest
     if gate.unskip:  # a restore that nobody has followed to its end
@@ -74,6 +77,7 @@ async def forward(place: Place, goal: Goal, *, percent: int, release: Release, o
         operation=operation,
         base=operation,
         digest=release.artifact.digest,
+        uid=raw.uid(one),
         percent=percent,
         ceiling=percent,
         promote=whole,
@@ -86,14 +90,14 @@ async def forward(place: Place, goal: Goal, *, percent: int, release: Release, o
         change = changing.deploy_patch(workload, now, release=release, operation=operation)
         return [*change, *_again(now, operation)] if again else change
 
-    return await _change(place, wanted, one, build, operation)
+    return await _change(place, wanted, build, operation)
 
 
 async def back(place: Place, *, to: Running | None, operation: OperationId) -> Handle:
     """Have Flagger stop the canary; where the stable release is another one already, make what ran before stable."""
     seen, canary, one = await place.there()
     gate = await place.gate()
-    if (made := found(place, gate, one, operation)) is not None:
+    if (made := await found(place, gate, one, operation)) is not None:
         return made
     stable = seen.primary is not None and (to is None or place.digest(seen.primary) == to.release.artifact.digest)
     asks = canary.phase in ASKED_FOR_ROLLBACK and Hook.ROLLBACK not in hooks.missing(canary, place.door, place.key)
@@ -108,13 +112,15 @@ async def back(place: Place, *, to: Running | None, operation: OperationId) -> H
                 operation=operation,
                 base=operation,
                 digest=place.digest(seen.primary),
+                uid=raw.uid(one),
+                past=ticket.handing_over(now),
                 rollback=True,
                 before=(ticket.UNSEEN if unseen else canary.phase, canary.applied, canary.decided_at),
                 to=pack(to),
                 checksum=now.checksum,
             )
         )
-        return ticket.handle(operation, ticket.of(taken, uid=raw.uid(one)))
+        return ticket.handle(operation, ticket.of(taken))
     return await _restore(place, seen, canary, one, to=to, operation=operation)
 
 
@@ -123,7 +129,9 @@ async def put_back(place: Place, one: Object, *, operation: OperationId) -> None
     if operation in marks.history(one):
         return
     gate = await place.gate()
-    to = unpack(gate.to) if gate.operation == operation else None
+    if gate.operation != operation:
+        return  # another one has taken its place
+    to = unpack(gate.to)
 
     def build(workload: Workload, now: Object) -> list[Operation]:
         changing.check(now, workload, owned="warn", restoring=True)
@@ -142,19 +150,29 @@ async def finish(place: Place, *, operation: OperationId) -> None:
     await place.turn(lambda now: replace(now.closed(), unskip=False) if now.operation == operation else now)
 
 
-def found(place: Place, gate: Gate, one: Object, operation: OperationId) -> Handle | None:
-    """The handle of what was begun under ``operation``; None when certainly nothing was."""
-    written = operation in marks.history(one)
-    if gate.operation == operation and gate.goal is not Goal.NOTHING:
-        begun = written or gate.base != operation or gate.goal is Goal.BACK
-        return ticket.handle(operation, ticket.of(gate, uid=raw.uid(one))) if begun else None
-    if not written:
+async def found(place: Place, gate: Gate, one: Object, operation: OperationId) -> Handle | None:
+    """The handle of what was begun under ``operation``; None when certainly nothing was. Raises `ProviderError`."""
+    mine = ticket.handle(operation, ticket.of(gate)) if gate.operation == operation else None
+    told = dict(gate.past).get(operation)
+    if mine is None and told is not None:
+        mine = Handle(operation=operation, generation=told)
+    if mine is not None:
+        says = ticket.read(mine)
+        if says.base != operation or says.goal is Goal.BACK:
+            return mine  # to let Flagger go on, or back, nothing has to be written on the Deployment
+    if operation not in marks.history(one) and await changing.find([place.workload], operation) is None:
         return None
-    # It is over and its gate closed: what it came to is still there to be told.
+    # The gate's own books know the newest only; of all others it can still be told that something took their place.
     over = Gate(
-        key=place.key, goal=Goal.APPLY, operation=operation, base=operation, percent=100, digest=place.digest(one)
+        key=place.key,
+        goal=Goal.APPLY,
+        operation=operation,
+        base=operation,
+        uid=raw.uid(one),
+        percent=100,
+        digest=place.digest(one),
     )
-    return ticket.handle(operation, ticket.of(over, uid=raw.uid(one)))
+    return mine or ticket.handle(operation, ticket.of(over))
 
 
 def pack(to: Running | None) -> str:
@@ -194,6 +212,7 @@ async def _restore(
         operation=operation,
         base=operation,
         digest=digest,
+        uid=raw.uid(one),
         percent=100,
         ceiling=100,
         promote=True,
@@ -207,15 +226,13 @@ async def _restore(
         change = changing.restore_patch(workload, now, to=to, operation=operation)
         return _with_retry(now, change, operation) if again else change
 
-    return await _change(place, wanted, one, build, operation, skip=not canary.skips)
+    return await _change(place, wanted, build, operation, skip=not canary.skips)
 
 
-async def _change(
-    place: Place, wanted: Gate, one: Object, build: Build, operation: OperationId, *, skip: bool = False
-) -> Handle:
+async def _change(place: Place, wanted: Gate, build: Build, operation: OperationId, *, skip: bool = False) -> Handle:
     """Write down what is allowed, then change the template; what is refused is allowed no more."""
     # Blind: what was seen before is about something else.
-    gate = await place.turn(lambda now: replace(wanted, version=now.version), blind=True)
+    gate = await place.turn(lambda now: replace(wanted, version=now.version, past=ticket.handing_over(now)), blind=True)
     try:
         if skip:
             await place.skip(skip=True)
@@ -223,7 +240,24 @@ async def _change(
     except ProviderRejected:
         await finish(place, operation=operation)
         raise
-    return ticket.handle(operation, ticket.of(gate, uid=raw.uid(one)))
+    return ticket.handle(operation, ticket.of(gate))
+
+
+async def _let_go(place: Place, gate: Gate) -> tuple[Seen, Canary, Object]:
+    """A look once Flagger has taken back what it was told to: what it is given in the midst of that it never analyses.
+
+    Raises `ProviderUnavailable` when that takes longer.
+    """
+    for _ in range(_LOOKS):
+        seen, canary, one = await place.there()
+        if not (gate.held and gate.rollback and canary.going_on):
+            return seen, canary, one
+        await asyncio.sleep(_LOOK_AGAIN)
+    raise ProviderUnavailable(
+        f"Flagger is taking back what {canary.name} was to run before; wait until it is done.",
+        provider=PROVIDER,
+        retry_after=5.0,
+    )
 
 
 def _goes_on(place: Place, gate: Gate, one: Object, release: Release) -> bool:
@@ -243,9 +277,12 @@ def _same_images(place: Place, one: Object, release: Release) -> bool:
     )
 
 
-def _check_ready(place: Place, canary: Canary) -> None:
+def _check_ready(place: Place, canary: Canary, one: Object) -> None:
     if canary.suspended:
         raise ProviderRejected(_suspended(place), provider=PROVIDER)
+    latest = marks.operation(one)
+    if canary.going_on and latest is not None and not judging.superseded(one, latest, place):
+        return  # it is ours, and gives way
     if canary.phase not in TERMINAL:
         what = "is in the middle of an analysis" if canary.going_on else "has not made the primary of it yet"
         raise ProviderRejected(

@@ -59,8 +59,8 @@ def judge(place: Place, ticket: Ticket, seen: Seen, *, begun: bool) -> View:
     if base is not None and (other := superseded(one, base, place)):
         return View(stand=Stand.SUPERSEDED, message=other)
     if ticket.goal is Goal.BACK:
-        return _back(place, ticket, canary, seen, taking_back=taking_back)
-    return _forward(place, ticket, canary, seen, begun=begun)
+        return _back(place, ticket, canary, one, seen, taking_back=taking_back)
+    return _forward(place, ticket, canary, one, seen, begun=begun)
 
 
 def superseded(one: Object, operation: OperationId, place: Place) -> str:
@@ -70,11 +70,13 @@ def superseded(one: Object, operation: OperationId, place: Place) -> str:
     return view.message if view.stand is judging.Stand.SUPERSEDED else ""
 
 
-def _forward(place: Place, ticket: Ticket, canary: Canary, seen: Seen, *, begun: bool) -> View:
+def _forward(place: Place, ticket: Ticket, canary: Canary, one: Object, seen: Seen, *, begun: bool) -> View:
     phase, said = canary.phase, canary.said()
-    picked = begun or canary.going_on or canary.applied != ticket.before[1]
+    picked = begun or canary.applied != ticket.before[1]
+    if canary.going_on and not ticket.anew(canary):
+        return View(stand=Stand.WAITING, message=f"{said}, which is of what was before; waiting for it to begin anew")
     if canary.going_on:
-        return _going_on(ticket, canary, seen.one)
+        return _going_on(ticket, canary, one)
     if phase == "Succeeded" and picked:
         # A restore comes upon a success of what was before, when it meets a promotion on its way.
         settled = canary.applied == canary.promoted and (
@@ -91,23 +93,24 @@ def _forward(place: Place, ticket: Ticket, canary: Canary, seen: Seen, *, begun:
             return View(stand=Stand.WAITING, message=f"{said}, waiting for the pods of {place.primary.name}")
         return View(stand=Stand.DONE, message="Flagger has promoted it.", done=100, total=100)
     if phase == "Failed" and (begun or ticket.fails_anew or canary.decided_at != ticket.before[2]):
-        return View(stand=Stand.FAILED, message=failed(canary))
+        return View(stand=Stand.FAILED, message=failed(canary, one))
     if canary.suspended:
         return View(stand=Stand.UNSEEN, message=f"the Canary {canary.name} is suspended, so Flagger does nothing")
     return View(stand=Stand.UNSEEN, message="waiting for Flagger to take it up")
 
 
-def failed(canary: Canary) -> str:
+def failed(canary: Canary, one: Object) -> str:
     """What became of the traffic."""
+    what = marks.version(one) or "it"
     if canary.weight:
         return (
-            f"Flagger could not finish the promotion: {canary.weight} % of the traffic stays on the canary, not "
-            "on what ran before."
+            f"Flagger could not finish the promotion of {what}: {canary.weight} % of the traffic stays on the canary, "
+            "not on what ran before."
         )
-    return "Flagger has taken it back: no traffic goes to it any more."
+    return f"Flagger has taken {what} back: no traffic goes to it any more."
 
 
-def _going_on(ticket: Ticket, canary: Canary, one: Object | None) -> View:
+def _going_on(ticket: Ticket, canary: Canary, one: Object) -> View:
     said = canary.said()
     if ticket.goal is not Goal.WEIGHT:
         return View(stand=Stand.WAITING, message=said, done=canary.weight or 0, total=100)
@@ -123,9 +126,9 @@ def _going_on(ticket: Ticket, canary: Canary, one: Object | None) -> View:
     return View(stand=Stand.DONE, message=message, done=weight, total=max(top, weight))
 
 
-def _back(place: Place, ticket: Ticket, canary: Canary, seen: Seen, *, taking_back: bool) -> View:
+def _back(place: Place, ticket: Ticket, canary: Canary, one: Object, seen: Seen, *, taking_back: bool) -> View:
     if canary.phase == "Failed" and canary.weight:
-        return View(stand=Stand.FAILED, message=failed(canary))
+        return View(stand=Stand.FAILED, message=failed(canary, one))
     if canary.phase == "Succeeded" and ticket.digest and place.digest(seen.primary) != ticket.digest:
         return View(stand=Stand.FAILED, message="Flagger had promoted it before it could be taken back.")
     if canary.going_on or taking_back:

@@ -115,11 +115,16 @@ class _Follower:
         """How it stands, and whether that is the end."""
         place, now = self.place, asyncio.get_running_loop().time()
         seen = await place.look(whole=self.ticket.goal is not Goal.WEIGHT)
-        self.sighting = place.sighting(seen, self.sighting)
+        self.sighting = place.sighting(seen, self.sighting, self.ticket)
         self.told = await place.saw(self.sighting, told=self.told)
         view = judge(place, self.ticket, seen, begun=self.sighting.begun)
-        if self.ticket.goal is Goal.BACK and view.stand is Stand.WAITING:
-            await self._take_back(seen)
+        if self.ticket.goal is Goal.BACK and seen.one is not None and self.ticket.base not in marks.history(seen.one):
+            latest = (await place.gate()).operation
+            if latest != self.handle.operation:
+                message = f"Another change, {latest}, took its place on {place.workload.name}."
+                return View(stand=Stand.SUPERSEDED, message=message), True
+            if view.stand is Stand.WAITING:
+                await self._take_back(seen)
         await self._diagnose(seen, now)
         if view.stand is Stand.DONE and self._lingers(now):
             return View(stand=Stand.WAITING, message="waiting whether Flagger still takes it up"), False

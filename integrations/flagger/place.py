@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from integrations._shared.kube.api import Kube
     from integrations._shared.kube.raw import Object
     from integrations.flagger.options import FlaggerOptions
+    from integrations.flagger.ticket import Ticket
     from integrations.kubernetes.workload import Workload
 
 _ROUNDS = 10
@@ -108,10 +109,10 @@ class Place:
         digests = {image.digest_of(images.get(name, "")) or "" for name in self.workload.containers(one)}
         return digests.pop() if len(digests) == 1 else ""
 
-    def sighting(self, seen: Seen, before: Sighting | None) -> Sighting:
-        """What the gate has to know of a look."""
+    def sighting(self, seen: Seen, before: Sighting | None, ticket: Ticket) -> Sighting:
+        """What the gate has to know of a look, which is about what ``ticket`` is for."""
         canary = seen.canary
-        going_on = canary is not None and canary.going_on
+        going_on = canary is not None and canary.going_on and ticket.anew(canary)
         return Sighting(
             at=seen.at,
             phase=canary.phase if canary is not None else "",

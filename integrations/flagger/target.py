@@ -6,6 +6,7 @@ Holds no state: what was changed is written on the Deployment, what is allowed s
 from __future__ import annotations
 
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderError, ProviderRejected
@@ -16,7 +17,7 @@ from bot.domain.rollout import Plan
 from bot.ports.target import ChecksSteps, Examines, SupportsAbort, SupportsPromote, SupportsTrafficWeight, Target
 from integrations._shared.kube import patches
 from integrations._shared.kube.errors import PROVIDER
-from integrations.flagger import driving, hooks, needs, running
+from integrations.flagger import driving, hooks, needs, running, ticket
 from integrations.flagger.canary import TERMINAL
 from integrations.flagger.observing import Pace, observe
 from integrations.flagger.place import Place, rolled_out
@@ -25,7 +26,7 @@ from integrations.kubernetes import needs as plain_needs
 from integrations.kubernetes.health import health
 from integrations.kubernetes.owners import owned_elsewhere
 from integrations.kubernetes.running import look
-from integrations.kubernetes.workload import Workload
+from integrations.kubernetes.workload import Workload, replicas
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -66,7 +67,15 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
 
     async def current(self) -> Running | None:
         """What the primary runs, since that gets the traffic; None when there is no Deployment."""
-        return await running.current(self.place, self._service)
+        found = await running.current(self.place, self._service)
+        if found is None or self.place.gates is None:
+            return found
+        with suppress(ProviderError):
+            gate = await self.place.gate()
+            # What is written on the Deployment is the step that began it; the promotion came later.
+            if gate.goal is Goal.PROMOTE and found.operation == gate.base and not gate.held:
+                return replace(found, operation=OperationId(gate.operation))
+        return found
 
     async def plan(self, *, release: Release) -> Plan:
         """What `apply` would do: the cluster tries the very patch. Raises `ProviderRejected` if it must not be."""
@@ -146,7 +155,7 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
         one = await self.place.workload.read()
         if one is None:
             return None
-        return driving.found(self.place, await self.place.gate(), one, operation)
+        return await driving.found(self.place, await self.place.gate(), one, operation)
 
     async def observe(self, *, handle: Handle) -> AsyncIterator[Progress | Outcome]:
         """Tell how Flagger goes on with it, as it happens; what a way back leaves to be done is done here, once."""
@@ -158,7 +167,7 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
         """The weight as Flagger tells it; None while it moves, and at its highest step when that stands for 100 %."""
         seen, canary, one = await self.place.there(whole=False)
         gate = await self.place.gate()
-        sighting = self.place.sighting(seen, gate.seen)
+        sighting = self.place.sighting(seen, gate.seen, ticket.of(gate))
         with suppress(ProviderError):  # the gate then stays as it is, which is closed soon
             await self.place.saw(sighting, told=gate.seen)
         digest = release.artifact.digest
@@ -168,7 +177,7 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
             begun = sighting.begun or gate.digest != digest or canary.applied != (*gate.before, "", "")[1]
             return 0 if begun else None  # else it is still the success of before
         if self.place.digest(one) != digest:
-            return 0
+            return await self._share_of_stable(canary, digest)
         if canary.phase == "Failed":
             return canary.weight if sighting.begun or gate.before[:1] != ("Failed",) else None
         if canary.phase == "WaitingPromotion":
@@ -179,8 +188,12 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
         return None if canary.weight < top or (gate.ceiling == 100 and canary.weight == top < 100) else canary.weight
 
     async def health(self, *, release: Release, check: HealthCheck) -> Health:
-        """One fresh look at every pod of the primary."""
-        found = await look(self.place.primary, await self.place.primary.there())
+        """One fresh look at every pod of the primary, or of the canary while that is another release."""
+        primary = await self.place.primary.there()
+        one = await self.place.workload.there()
+        digest = release.artifact.digest
+        beside = self.place.digest(one) == digest != self.place.digest(primary) and replicas(one) > 0
+        found = await look(self.place.workload, one) if beside else await look(self.place.primary, primary)
         return await health([found], release, check, port=self._options.probe_port)
 
     async def examine(self) -> Sequence[Finding]:
@@ -198,6 +211,12 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
         if lacks:
             return [*found, Finding(ok=False, what=f"{where}: {lacks.rstrip('.')}", fix=self._yaml())]
         return [*found, Finding(ok=True, what=f"{where} is there and asks the bot")]
+
+    async def _share_of_stable(self, canary: Canary, digest: str) -> int | None:
+        """What is left of the traffic, for the release that the primary runs; nothing for all others."""
+        if self.place.digest(await self.place.primary.read()) != digest:
+            return 0
+        return None if canary.weight is None else 100 - canary.weight
 
     def _yaml(self) -> str:
         if not self.place.door.there:

@@ -10,11 +10,14 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.gate import Goal
 from bot.domain.rollout import Handle
 from integrations._shared.kube.errors import PROVIDER
+from integrations.flagger.canary import GOING_ON
 
 if TYPE_CHECKING:
     from bot.domain.gate import Gate
     from bot.domain.ids import OperationId
+    from integrations.flagger.canary import Canary
 
+_REMEMBERED = 12
 UNSEEN = "unseen"
 """Instead of a phase: what is taken back may not have been taken up by Flagger yet, and may still be."""
 
@@ -33,13 +36,20 @@ class Ticket:
     before: tuple[str, str, str]
     """Phase, hash and time of the Canary before the change; empty where nobody knows."""
 
+    def anew(self, canary: Canary) -> bool:
+        """Whether an analysis that goes on can be of this change, and not the one that it came upon.
+
+        A way back is about the one that it came upon.
+        """
+        return self.goal is Goal.BACK or self.before[0] not in GOING_ON or canary.applied != self.before[1]
+
     @property
     def fails_anew(self) -> bool:
         """Whether a failure in the status cannot be the one of before."""
         return self.before[0] != "Failed"
 
 
-def of(gate: Gate, *, uid: str) -> Ticket:
+def of(gate: Gate) -> Ticket:
     """The ticket of the operation that holds a gate."""
     phase, applied, decided = (*gate.before, "", "", "")[:3]
     return Ticket(
@@ -47,15 +57,28 @@ def of(gate: Gate, *, uid: str) -> Ticket:
         percent=gate.percent,
         base=gate.base,
         digest=gate.digest,
-        uid=uid,
+        uid=gate.uid,
         before=(phase, applied, decided),
     )
 
 
 def handle(operation: OperationId, ticket: Ticket) -> Handle:
     """The handle with a ticket."""
+    return Handle(operation=operation, generation=write(ticket))
+
+
+def write(ticket: Ticket) -> str:
+    """A ticket as text."""
     parts = [ticket.goal.value, ticket.percent, ticket.base, ticket.digest, ticket.uid, *ticket.before]
-    return Handle(operation=operation, generation=json.dumps(parts, separators=(",", ":")))
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def handing_over(gate: Gate) -> tuple[tuple[str, str], ...]:
+    """The operations of before, for a gate that another one takes over."""
+    if not gate.operation:
+        return gate.past
+    others = [one for one in gate.past if one[0] != gate.operation]
+    return (*others, (gate.operation, write(of(gate))))[-_REMEMBERED:]
 
 
 def read(handle: Handle) -> Ticket:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kube import flagger_world
 from kube.deployments import DeploymentController
 from kube.manifests import deployment
 from kube.server import KubeServer
@@ -26,6 +27,7 @@ from bot.sandbox.samples import write_artifacts
 from integrations import registry
 from integrations._shared.kube.api import Kube
 from integrations.local import LocalPlatform
+from integrations.local.images import LocalImages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -150,7 +152,18 @@ roles:
                 await kube.close()
 
 
-TARGETS = {"kubernetes": kubernetes, "local": local}
+@asynccontextmanager
+async def flagger(folder: Path) -> AsyncIterator[Subject]:
+    """A Canary in the same cluster, Flagger at work there, and the gates that it asks at."""
+    write_artifacts(folder / "artifacts")
+    images = Pinned(LocalImages(folder=folder / "artifacts" / "checkout", service=CHECKOUT))
+    async with flagger_world.world(folder, stepWeights=[20, 50, 60]) as there:
+        bad = (await images.resolve(version="v1.5-rc1")).artifact.digest
+        there.deployments.behaves(bad, "crash")
+        yield Subject(there.target(), images, there.target, begins_empty=False)
+
+
+TARGETS = {"flagger": flagger, "kubernetes": kubernetes, "local": local}
 
 
 @pytest.fixture(params=sorted(TARGETS))

@@ -167,7 +167,7 @@ async def world(
     """One Canary, checkout, with v1 as its primary, and everybody at work."""
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(KubeServer.running())
-        deployments = DeploymentController(server, pace=0.005, second=0.02)
+        deployments = DeploymentController(server, pace=0.005, second=0.08)
         flagger = Counting(server, deployments, pace=0.05)
         kube = Kube(server.access())
         stack.push_async_callback(kube.close)

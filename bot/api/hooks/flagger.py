@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi.responses import PlainTextResponse
+from starlette.requests import ClientDisconnect
 
 from bot.domain.errors import DeploymentArchitectError
 from bot.domain.gate import Answer, Hook, answer
@@ -120,10 +121,13 @@ class FlaggerHooks:
 async def _payload(request: Request) -> dict[str, object] | None:
     """What was sent; None when it is too large or no object."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST:
-            return None
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LARGEST:
+                return None
+    except ClientDisconnect:
+        return None
     try:
         found = json.loads(bytes(body))
     except (ValueError, RecursionError):

@@ -27,6 +27,7 @@ WHOLE = Gate(
     operation="d1-restore-1",
     base="d1-weight20-1",
     digest="sha256:1",
+    uid="u",
     percent=20,
     ceiling=40,
     promote=True,
@@ -38,6 +39,7 @@ WHOLE = Gate(
     checksum="abc",
     granted=20,
     granted_at=NOON,
+    past=(("d0-apply-1", "[1]"),),
 )
 SEEN = Sighting(at=NOON, phase="Progressing", weight=None, digest="sha256:1", going_on=True, begun=True)
 

@@ -83,7 +83,9 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     from bot.api.server import HttpServer, bind
     from bot.api.webhooks.counting import AlertCounts
     from bot.api.webhooks.doors import Webhooks
+    from bot.api.webhooks.incidents import IncidentDoor
     from bot.engine.engine import Engine, Ports
+    from bot.engine.incidents import Incidents
     from bot.engine.ledger import utc_now
     from bot.engine.places import take_stock
     from bot.engine.telemetry import Telemetry
@@ -174,7 +176,18 @@ async def _start(settings: Settings, stack: contextlib.AsyncExitStack) -> Bot:
     webhooks = Webhooks(take=engine.alerting.take, counts=counts, now=utc_now, **settings.alert_secrets)
     hooks = FlaggerHooks(gates=store.gates, door=settings.door, now=utc_now)
     stack.push_async_callback(hooks.close)
-    routes = webhooks.routes() | hooks.routes()
+    incidents = Incidents(
+        ledger=engine.ledger,
+        deployments=store.deployments,
+        catalogs=catalogs,
+        locks=store.locks,
+        notices=store.notices,
+        gatekeeper=engine.gatekeeper,
+        locking=engine.locking,
+        account=settings.incident_account,
+    )
+    telling = IncidentDoor(take=incidents.take, account=incidents.account, token=settings.incident_secret)
+    routes = webhooks.routes() | hooks.routes() | telling.routes()
     api = build_api(readiness=readiness, slack=slack.http_handler(), metrics=scrape.answer, webhooks=routes)
     http = HttpServer(api, listening)
     stack.push_async_callback(http.stop)

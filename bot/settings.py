@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     """What an Alertmanager must show as a bearer token to tell of alerts; None: it cannot."""
     datadog_webhook_secret: SecretStr | None = None
     """What Datadog must show in the header ``X-Webhook-Secret`` to tell of alerts; None: it cannot."""
+    incident_token: SecretStr | None = None
+    """What a system must show as a bearer token to tell of incidents, each of which locks a place; None: none can."""
+    incident_account: str = Field(default="incident", pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    """The service account as which it locks; roles name it with ``sa:`` before."""
     flagger_secret: SecretStr | None = None
     """Makes the addresses at which Flagger asks unguessable; the same for every replica. None: Flagger cannot ask."""
     flagger_url: str = DEFAULT_URL
@@ -79,15 +83,12 @@ class Settings(BaseSettings):
     @field_validator("alertmanager_token", "datadog_webhook_secret")
     @classmethod
     def _lets_nobody_else_in(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        secret = value.get_secret_value()
-        if len(secret) < _SHORTEST_TOKEN or not all("!" <= character <= "~" for character in secret):
-            raise ValueError(
-                f"must be {_SHORTEST_TOKEN} ASCII characters or more without a space; leave the variable out and "
-                "nobody can tell of alerts"
-            )
-        return value
+        return _hard_to_guess(value, "nobody can tell of alerts")
+
+    @field_validator("incident_token")
+    @classmethod
+    def _lets_nobody_else_lock(cls, value: SecretStr | None) -> SecretStr | None:
+        return _hard_to_guess(value, "nobody can tell of incidents")
 
     @field_validator("flagger_secret")
     @classmethod
@@ -138,6 +139,11 @@ class Settings(BaseSettings):
         }
 
     @property
+    def incident_secret(self) -> str | None:
+        """What one must show to tell of incidents."""
+        return self.incident_token.get_secret_value() if self.incident_token else None
+
+    @property
     def door(self) -> Door:
         """Where platforms ask before they go on."""
         return Door(url=self.flagger_url, secret=self.flagger_secret.get_secret_value() if self.flagger_secret else "")
@@ -146,6 +152,18 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Address of the product's own tables."""
         return database_address(self.database_url, self.data_dir)
+
+
+def _hard_to_guess(value: SecretStr | None, without: str) -> SecretStr | None:
+    """The secret, if it lets nobody in by chance; ``without`` says what it means that there is none."""
+    if value is None:
+        return None
+    secret = value.get_secret_value()
+    if len(secret) < _SHORTEST_TOKEN or not all("!" <= character <= "~" for character in secret):
+        raise ValueError(
+            f"must be {_SHORTEST_TOKEN} ASCII characters or more without a space; leave the variable out and {without}"
+        )
+    return value
 
 
 def database_address(database_url: str | None, data_dir: Path) -> str:

@@ -25,6 +25,9 @@ class NoticeKind(StrEnum):
     LOCK_ENDED = "lock_ended"
     #: Somebody waits for your lock and asks you about it.
     LOCK_ASKED = "lock_asked"
+    #: A lock was put for an incident, or lifted because it is over.
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
     #: Somebody put a freeze, or lifted it; a lifted one tells what was held.
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
@@ -66,5 +69,6 @@ class Notice:
     facts: Mapping[str, str] = field(default_factory=dict)
     """What its buttons need: ``lock``, ``override``, ``freeze`` are ids; ``held`` are numbers of deployments.
 
-    ``thread`` is the key of the notice in whose thread it is told; ``address`` is where something can be looked at.
+    ``thread`` is the key of the notice in whose thread it is told; ``address`` is where something can be looked at;
+    ``link`` is an address that somebody else gave, which may be anything.
     """

@@ -7,7 +7,6 @@ be sent again; every other answer that sending the same again is of no use. Must
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from fastapi.responses import JSONResponse
 
 from bot.api.webhooks import payloads
 from bot.api.webhooks.payloads import Unreadable
+from bot.api.webhooks.receiving import Unacceptable, bearer, no_bearer, received, refusal, same
 from bot.domain.alert import AlertOutcome, AlertSource
 from bot.domain.errors import DeploymentArchitectError
 
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 LARGEST = 2 * 1024 * 1024
 """Bytes that one delivery may have."""
 SECRET_HEADER = "X-Webhook-Secret"  # noqa: S105 - the name of the header, not what is in it
-_SLOWEST = 10.0
-"""Seconds that a delivery may take to arrive."""
 _PATIENCE = 8.0
 """Seconds that the database may take; who sends gives up after ten or fifteen."""
 
@@ -64,62 +62,35 @@ class Webhooks:
 
     async def alertmanager(self, request: Request) -> Response:
         """A group of alerts from an Alertmanager."""
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        if not (_same(shown.strip(), self.alertmanager_token) and scheme.lower() == "bearer"):
-            return _refusal(
-                401, "Show the token of ALERTMANAGER_TOKEN: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
-            )
+        if not bearer(request, self.alertmanager_token):
+            return no_bearer("ALERTMANAGER_TOKEN")
         return await self._take(request, AlertSource.ALERTMANAGER, payloads.alertmanager)
 
     async def datadog(self, request: Request) -> Response:
         """One alert from a Datadog monitor."""
-        if not _same(request.headers.get(SECRET_HEADER, ""), self.datadog_secret):
-            return _refusal(401, f"Show the secret of DATADOG_WEBHOOK_SECRET in the header {SECRET_HEADER}.")
+        if not same(request.headers.get(SECRET_HEADER, ""), self.datadog_secret):
+            return refusal(401, f"Show the secret of DATADOG_WEBHOOK_SECRET in the header {SECRET_HEADER}.")
         return await self._take(request, AlertSource.DATADOG, payloads.datadog)
 
     async def _take(self, request: Request, source: AlertSource, read: Callable[..., Read]) -> Response:
         try:
-            async with asyncio.timeout(_SLOWEST):
-                body = await _body(request)
-        except TimeoutError:
-            return _refusal(408, f"It did not arrive within {_SLOWEST:g} s.")
-        if body is None:
-            return _refusal(413, f"It is larger than {LARGEST // 1024 // 1024} MiB.")
+            body = await received(request, largest=LARGEST)
+        except Unacceptable as too_much:
+            return too_much.answer
         try:
             found = await asyncio.to_thread(read, body, at=self.now())
         except Unreadable as error:
             self.counts.counted(source, AlertOutcome.UNREADABLE)
             log.warning("a delivery of %s cannot be read: %s", source, error)
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
         try:
             async with asyncio.timeout(_PATIENCE):
                 told = await self.take(found.alerts)
         except (DeploymentArchitectError, TimeoutError) as error:
             why = error.message if isinstance(error, DeploymentArchitectError) else "the database is too slow"
             log.warning("a delivery of %s is not taken, and has to come again: %s", source, why)
-            return _refusal(503, "It cannot be kept just now; send it again.", {"Retry-After": "5"})
+            return refusal(503, "It cannot be kept just now; send it again.", headers={"Retry-After": "5"})
         for outcome, number in found.others.items():
             self.counts.counted(source, outcome, number)
         ignored = sum(found.others.values()) + sum(number for outcome, number in told.items() if outcome is not None)
         return JSONResponse({"taken": told.get(None, 0), "ignored": ignored})
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body; None as soon as it is too large, however little of it is announced."""
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and (len(announced) > 12 or int(announced) > LARGEST):
-        return None
-    found = bytearray()
-    async for piece in request.stream():
-        found += piece
-        if len(found) > LARGEST:
-            return None
-    return bytes(found)
-
-
-def _same(shown: str, secret: str | None) -> bool:
-    return secret is not None and hmac.compare_digest(shown.encode("utf-8", "replace"), secret.encode())
-
-
-def _refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"error": why}, status_code=status, headers=dict(headers or {}))

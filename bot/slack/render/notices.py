@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ _TITLES = {
     NoticeKind.LOCK_NAG: ("?", "Is your lock still needed"),
     NoticeKind.LOCK_ENDED: ("✓", "Your lock has ended"),
     NoticeKind.LOCK_ASKED: ("?", "Somebody waits for your lock"),
+    NoticeKind.LOCKED: ("‖", "Locked for an incident"),
+    NoticeKind.UNLOCKED: ("✓", "Unlocked"),
     NoticeKind.FROZEN: ("‖", "Frozen"),
     NoticeKind.UNFROZEN: ("✓", "Freeze lifted"),
     NoticeKind.OVERRIDE_ASKED: ("?", "Override asked for"),
@@ -45,6 +48,8 @@ _NEXT = {
     NoticeKind.FREED: "Its gates are asked again when it is started.",
 }
 METADATA_EVENT = "notice"
+_LONGEST_LINK = 500
+_LINK = re.compile(r"https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~/%?#&=+,;:-]*)?")
 
 
 def notice(told: Notice) -> Message:
@@ -53,6 +58,8 @@ def notice(told: Notice) -> Message:
     what = sentence(escape(told.sentence, 1_500)) or "It has happened."
     what = f"{what} {_until(told)}".strip()
     if link := address(told.facts.get("address", "")):
+        what = f"{what} {link}"
+    if link := _link(told.facts.get("link", "")):
         what = f"{what} {link}"
     mark = "?" if symbol == "?" and not title.startswith(("Somebody", "Override")) else ""
     lines = [f"{symbol} *{title}{mark}*", what]
@@ -74,6 +81,8 @@ def _row(told: Notice) -> list[dict[str, Any]]:
     match told.kind:
         case NoticeKind.LOCK_NAG | NoticeKind.LOCK_ASKED if lock:
             return [controls.unlock(lock, place), controls.keep(lock, place)]
+        case NoticeKind.LOCKED if lock:
+            return [controls.unlock(lock, place)]
         case NoticeKind.FROZEN if freeze:
             return [controls.unfreeze(freeze, place)]
         case NoticeKind.OVERRIDE_ASKED if override:
@@ -120,6 +129,11 @@ def _place(told: Notice) -> str:
             return scope
     version, service, environment = (told.facts.get(fact, "") for fact in ("version", "service", "environment"))
     return f"{service} {version} to {environment}" if service and environment else "it"
+
+
+def _link(given: str) -> str:
+    """A link for mrkdwn that shows where it leads; empty for what is no plain address of a page over HTTPS."""
+    return f"<{given.replace('&', '&amp;')}>" if len(given) <= _LONGEST_LINK and _LINK.fullmatch(given) else ""
 
 
 def _until(told: Notice) -> str:

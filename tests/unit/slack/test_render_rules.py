@@ -294,6 +294,8 @@ def test_figures_are_printed_with_their_definitions() -> None:
         (NoticeKind.LOCK_ASKED, {"lock": "l1"}, ["Unlock", "Keep 2 h"]),
         (NoticeKind.LOCK_TAKEN, {"lock": "l1"}, []),
         (NoticeKind.LOCK_ENDED, {"lock": "l1"}, []),
+        (NoticeKind.LOCKED, {"lock": "l1", "scope": "*@production"}, ["Unlock"]),
+        (NoticeKind.UNLOCKED, {"lock": "l1"}, []),
         (NoticeKind.FROZEN, {"freeze": "f1", "scope": "*@production"}, ["Lift the freeze"]),
         (NoticeKind.UNFROZEN, {"freeze": "f1", "held": "42 43"}, []),
         (NoticeKind.OVERRIDE_ASKED, {"override": "o1"}, ["Agree"]),

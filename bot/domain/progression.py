@@ -44,6 +44,8 @@ class Reached:
     """Whether people were asked there, when it left."""
     by: Actor | None = None
     """Who had let it go on by then; None for the strategy."""
+    kept: str = ""
+    """The freeze or the lock that kept it there, the last of them, in a sentence; empty where none did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,18 @@ class Progression:
             come = Reached(step=position.step, weight=position.weight, at=position.since, elsewhere=elsewhere)
             steps = (*steps, come)
         return replace(self, position=position, steps=steps)
+
+    def stopped(self, why: str) -> Progression:
+        """With what keeps it from its next step on record; without anything, what kept it before stays there."""
+        if not why or not self.steps or self.steps[-1].left is not None:
+            return self
+        return replace(self, steps=(*self.steps[:-1], replace(self.steps[-1], kept=why)), why=why)
+
+    @property
+    def stop(self) -> str:
+        """What keeps it from its next step now, whatever people say to it; empty when nothing does."""
+        last = self.steps[-1] if self.steps else None
+        return last.kept if last is not None and last.left is None and last.kept == self.why else ""
 
     def _left(self, step: Reached, at: datetime) -> Reached:
         position = self.position

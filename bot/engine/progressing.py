@@ -134,6 +134,8 @@ class Progressing:
             if not answer.accepted:
                 raise _refusal(answer, now)
             after = replace(progression, position=position, question=None, why=answer.sentence)
+            if not isinstance(word, HoldWord):  # they let it go on, and what keeps it all the same is not over
+                after = after.stopped(progression.stop)
             return replace(now, progression=after, version=now.version + 1, view=now.view + 1)
 
         return await self.ledger.amend_as(

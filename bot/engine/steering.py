@@ -82,6 +82,8 @@ class Steering:
     look_again: float = 1.0
     """Seconds between two looks for what another replica has done."""
     _reminded: dict[DeploymentId, int] = field(default_factory=dict)
+    _stops: dict[DeploymentId, tuple[datetime, str]] = field(default_factory=dict)
+    """What kept those that people are asked about from their next step when the gates were asked last."""
 
     async def next(self, deployment_id: DeploymentId) -> Ordered:
         """Wait until something is to be done, and say what. What it is waited for is in the row meanwhile."""
@@ -114,6 +116,7 @@ class Steering:
                             async with asyncio.timeout(max(0.02, min(pause, self.look_again))):
                                 await woken.wait()
             finally:
+                self._stops.pop(deployment_id, None)
                 await eyes.close()
 
     async def reached(self, deployment_id: DeploymentId, ordered: Ordered) -> None:
@@ -187,17 +190,29 @@ class Steering:
             decision = decide(armed=False)
         elif countdown is not None and not (isinstance(decision.move, Abort) and not failing):
             decision = _counting(decision, countdown, failing=failing)
+        stop = ""
         if isinstance(decision.move, SetWeight | Promote):
             if eyes.busy:  # what is being looked at just now may say no
                 return Wait(until=None, why=""), now + _LONGEST_PAUSE
-            if stops := await self.rollout.permits.between_steps(deployment):
-                decision = _kept_back(decision, was, stops[0].sentence)
+            if stop := await self._stop_of(deployment):
+                decision = _kept_back(decision, was, stop)
+        elif isinstance(decision.move, AskApproval):  # whatever they say, it goes nowhere while a gate is closed
+            stop = await self._stop_of(deployment, not_older=_LOOK_AT_GATES)
         move = decision.move
-        await self._keep(deployment, was, decision, move, watches, countdown or deployment.countdown)
+        await self._keep(deployment, was, decision, move, watches, countdown or deployment.countdown, stop)
         times = [now + _LONGEST_PAUSE, *eyes.look_at(watches, was, now), *_times(move, now)]
         if isinstance(move, Wait) and not was.position.begun:
             times.append(now + _LOOK_AT_GATES)
         return move, min(times)
+
+    async def _stop_of(self, deployment: Deployment, not_older: timedelta = timedelta()) -> str:
+        """What keeps it from its next step now, in a sentence; empty when nothing does."""
+        now, (asked, stop) = self.ledger.now(), self._stops.get(deployment.id, (None, ""))
+        if asked is None or now - asked >= not_older:
+            stops = await self.rollout.permits.between_steps(deployment)
+            stop = stops[0].sentence if stops else ""
+            self._stops[deployment.id] = now, stop
+        return stop
 
     def _counted(
         self, countdown: Countdown | None, decision: Decision, service: Service, now: datetime
@@ -218,6 +233,7 @@ class Steering:
         move: Move,
         watches: Sequence[Watch],
         countdown: Countdown | None,
+        stop: str,
     ) -> None:
         """Write down what was seen and decided, unless somebody has changed it meanwhile; raises `_MovedError` then."""
         is_question = isinstance(move, AskApproval)
@@ -226,7 +242,7 @@ class Steering:
             looks=looks_of(watches),
             question=move if isinstance(move, AskApproval) else None,
             why=move.why if isinstance(move, Wait | AskApproval) else "",
-        )
+        ).stopped(stop)
 
         def unless_moved(found: Deployment) -> Deployment:
             if found.progression != was or found.request != deployment.request:

@@ -162,6 +162,7 @@ def _reached_out(reached: Reached) -> Json:
         "waived": [_waiver_out(one) for one in reached.waived],
         "asked": reached.asked,
         "by": maybe(reached.by, actor_out),
+        "kept": reached.kept,
     }
 
 
@@ -176,6 +177,7 @@ def _reached_in(value: Mapping[str, Any]) -> Reached:
         waived=tuple(_waiver_in(one) for one in value.get("waived", ())),
         asked=value.get("asked", False),
         by=maybe(value.get("by"), actor_in),
+        kept=value.get("kept", ""),
     )
 
 

@@ -19,7 +19,7 @@ from bot.slack.render.gates import approvers, hold_parts, missing, schedule_part
 from bot.slack.render.message import Message, compose
 from bot.slack.render.plans import change_lines, digests, downgrade_line, experience, versions
 from bot.slack.render.steps import progress_parts, queue_parts, step_number, steps
-from bot.slack.render.text import duration, escape, instant, moment, name, person, plain, sentence
+from bot.slack.render.text import clause, duration, escape, instant, moment, name, person, plain, sentence
 
 if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
@@ -198,6 +198,7 @@ def spoken(view: DeploymentView) -> str:
     if progression is not None and phase in progress.UNDER_WAY and view.steps and progression.position.begun:
         words += f", {progress.share(progression.position.weight)}"
         words += ", waits for a decision" if progression.question else ""
+        words += f": {clause(progression.stop, 300)}" if progression.stop else ""
     words += "" if counted else _took(deployment)
     if counted and deployment.countdown:
         words += f": {escape(deployment.countdown.why, 300)}"
@@ -286,6 +287,8 @@ def _facts(view: DeploymentView) -> list[str]:
         case Phase.QUEUED if view.queue:
             goes_next = ["goes next"] if deployment.hurried else []
             return [" · ".join([*goes_next, *queue_parts(view.queue)]), note]
+        case Phase.PAUSED if why := _waits_for(deployment):
+            return [why]
         case Phase.DEPLOYING | Phase.VERIFYING | Phase.PAUSED:
             return [" · ".join(progress_parts(deployment)), note]
         case Phase.SUCCEEDED if view.current:
@@ -300,6 +303,14 @@ def _facts(view: DeploymentView) -> list[str]:
             return ["" if told else f"by {name(by)}", note]
         case _:
             return [note]
+
+
+def _waits_for(deployment: Deployment) -> str:
+    """What a rollout waits for now, unless people are asked: why it was paused first is its note, and may be over."""
+    progression = deployment.progression
+    if progression is None or (progression.question and not progression.stop):
+        return ""
+    return escape(progression.why, 500)
 
 
 def _rollback(view: DeploymentView) -> str:

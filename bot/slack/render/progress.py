@@ -75,6 +75,12 @@ def taken_back(view: DeploymentView) -> bool:
     return fired and deployment.phase in UNDER_WAY and deployment.request is None
 
 
+def stopped_line(view: DeploymentView) -> str:
+    """What keeps it from its next step, whatever is said to it meanwhile; there must be something."""
+    assert view.deployment.progression is not None
+    return f"‖ {sentence(escape(view.deployment.progression.stop, 400))} It goes nowhere before that ends."
+
+
 def question_line(view: DeploymentView, question: AskApproval) -> str:
     """What people are asked, or why only a forced word would be taken; until when, and what happens then."""
     until = f"until {instant(question.until)}, then {OTHERWISE[question.otherwise]}"
@@ -137,6 +143,7 @@ def _where(view: DeploymentView) -> list[str]:
         lines.append(f"● *Rollout* – {step}, {share(position.weight)} · since {moment(position.since)}")
         if progression.question:
             lines.append(question_line(view, progression.question))
+            lines += [stopped_line(view)] if progression.stop else []
         elif progression.why and not counted_down(view):
             symbol = "‖" if deployment.phase is Phase.PAUSED else "○"
             lines.append(f"{symbol} {sentence(escape(progression.why, 400))}")

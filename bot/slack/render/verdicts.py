@@ -41,6 +41,8 @@ def rollout_notes(view: DeploymentView) -> Iterator[Note]:
             if one.elsewhere and index:
                 yield _elsewhere(view, index, progression.steps[index - 1], one)
             yield from _question(view, progression, index, one, after)
+            if one.kept:
+                yield _kept(view, progression, index, one)
             if _went_on(progression, one, after) and (one.judgements or one.asked):
                 yield _passed(view, index, one)
 
@@ -137,6 +139,20 @@ def _reminders(view: DeploymentView, question: AskApproval, index: int) -> Itera
         who = f" {group(named)}, please have a look." if named else ""
         line = f"! *Nobody has decided yet*: {what(view)} {_at(question.weight)}.{who} It waits {until}"
         yield _note(view, f"decide.{index}.escalated", [line], broadcast=True)
+
+
+def _kept(view: DeploymentView, progression: Progression, index: int, one: Reached) -> Note:
+    """What keeps it from its next step, and that it does no more once that is over."""
+    key, deployment = f"kept.{index}", view.deployment
+    if not progression.stop or one.left is not None or deployment.phase not in UNDER_WAY or deployment.request:
+        line = f"– *Was kept back*: {what(view)} {_at(one.weight)} – {clause(one.kept, 400)}."
+        return _note(view, key, [line], live=True, settled=True)
+    then = "What is decided meanwhile is done" if progression.question else "It goes on by itself"
+    line = (
+        f"‖ *Kept back*: {what(view)} stays {_at(one.weight)} – {clause(one.kept, 400)}. {then} as soon as that ends. "
+        f"{person(deployment.requester)}, for your notice."
+    )
+    return _note(view, key, [line], live=True, row=abort(view), sense=f"{one.kept} {then}")
 
 
 def _answer(view: DeploymentView, progression: Progression, one: Reached, after: Reached | None) -> str:

@@ -194,6 +194,7 @@ weights_reached = st.builds(
     waived=st.lists(waivers, max_size=2).map(tuple),
     asked=st.booleans(),
     by=st.none() | actors,
+    kept=anything,
 )
 readings = st.builds(Reading, value=numbers, at=instants, samples=numbers, why=anything)
 questions = st.builds(

@@ -67,6 +67,8 @@ def seen(
     return looks_of([watch])[0]
 
 
+LOCKED = "checkout@staging is locked by Grace Hopper: The database is being moved"
+FROZEN = "staging is frozen by Grace Hopper: the shop is on television"
 GOOD = (seen(ERRORS, [0.008, 0.01]), seen(LATENCY, [118.0, 121.4]), seen(SUCCESS, [None, None]))
 BAD = (seen(ERRORS, [0.05, 0.081, 0.082]), seen(LATENCY, [118.0, 121.4]), seen(SUCCESS, [None]))
 BEFORE = {"errors": read(0.007, -5, 2_000.0), "latency": read(117.0, -5)}
@@ -200,7 +202,11 @@ def rollout_scenes() -> dict[str, DeploymentView]:
         ),
         "rollout.second_step": rollout(moving, progression(1)),
         "rollout.between_steps": rollout(
-            moving, progression(why="checkout@staging is locked by Grace Hopper: The database is being moved.")
+            asks, progression().stopped(LOCKED), note="A person must say whether it goes on."
+        ),
+        "rollout.frozen_question": rollout(asks, progression(question=question()).stopped(FROZEN)),
+        "rollout.no_longer_kept": rollout(
+            asks, replace(progression(question=question()).stopped(FROZEN), why=question().why)
         ),
         "rollout.held": rollout(asks, progression(position=held, why=held.held.why)),  # type: ignore[union-attr]
         "rollout.resumed": rollout(asks, progression(why="It goes on.")),

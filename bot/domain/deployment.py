@@ -191,6 +191,11 @@ class Deployment:
         """Whether it takes another deployment back."""
         return self.rollback_of is not None
 
+    @property
+    def begun(self) -> bool:
+        """Whether the first of several steps is made, so that only what reaches one half way can stop the next."""
+        return self.progression is not None and self.progression.position.begun
+
     def advance(self, phase: Phase, *, actor: Actor, at: datetime, note: str = "") -> Deployment:
         """The deployment in its next phase; raises `InvalidTransition` if that phase cannot follow."""
         check_transition(self.phase, phase)

@@ -277,6 +277,7 @@ class Gatekeeper:
             environment=environment,
             release=release,
             rollback=rollback,
+            begun=deployment is not None and deployment.begun,
             deployment=deployment.id if deployment else None,
             after=place.after,
             proven=proven,

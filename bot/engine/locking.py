@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.actor import BOT
 from bot.domain.audit import Deed
-from bot.domain.errors import NotAuthorized, NothingToDo, SomebodyWasFaster
+from bot.domain.errors import BadCommand, NotAuthorized, NothingToDo, SomebodyWasFaster
 from bot.domain.notice import Notice, NoticeKind
 from bot.domain.policy.access import Action, may
 from bot.domain.policy.lock import ChangeType, LockLevel, StickyLock
@@ -77,18 +77,21 @@ class Locking:
         level: LockLevel = LockLevel.BLOCK,
         change_type: ChangeType = ChangeType.ANY,
         hard: bool = False,
+        pause: bool = False,
         incident: str | None = None,
     ) -> StickyLock:
         """Put a lock. The same wish of the same person again is one lock.
 
-        Raises `NotAuthorized`, `BadCommand` for a place that there is not, no reason or an end in the past, and
-        `SomebodyWasFaster` when there is such a lock already.
+        Raises `NotAuthorized`, `BadCommand` for a place that there is not, no reason, an end in the past or one that
+        is to pause what it only warns of, and `SomebodyWasFaster` when there is such a lock already.
         """
         catalog, now, me = self.catalogs.current(), self.ledger.now(), requester.actor
         check_scope(catalog, scope)
         rule = self.gatekeeper.authorise_scope(requester, Action.LOCK, scope)
         hint = f'Say why: `/deploy lock {typed(scope)} reason="…"`.'
         reason = needed(reason, "A lock needs a reason: others will want to know.", hint)
+        if pause and level is LockLevel.WARN:
+            raise BadCommand("A lock that only warns pauses nothing.", hint="Leave level=warn out, or pause.")
         made = StickyLock(
             id=new_id("l"),
             scope=scope,
@@ -99,6 +102,7 @@ class Locking:
             at=now,
             until=ahead(until, now, "A lock"),
             hard=hard,
+            pause=pause,
             incident=incident,
         )
         try:
@@ -356,7 +360,8 @@ def _same_wish(one: StickyLock, other: StickyLock) -> bool:
     ends = (one.until is None) == (other.until is None) and (
         one.until is None or other.until is None or abs(one.until - other.until) <= _SAME_END
     )
-    return ends and (one.reason, one.hard, one.incident) == (other.reason, other.hard, other.incident)
+    said = [(lock.reason, lock.hard, lock.pause, lock.incident) for lock in (one, other)]
+    return ends and said[0] == said[1]
 
 
 def _overlap(one: Scope, other: Scope) -> bool:

@@ -99,7 +99,7 @@ class Permits:
         if deployment.phase is not Phase.DEPLOYING or deployment.attempt != attempt:
             # A replica that was taken for dead wakes up, and another one has long gone on.
             return (GateResult(name="turn", verdict=Verdict.BLOCK, sentence="Its turn is over."),)
-        if deployment.progression is None or not deployment.progression.position.begun:
+        if not deployment.begun:
             return () if deployment.is_rollback else stopping(await self.gatekeeper.ask_at_last(deployment))
         if deployment.is_rollback:
             return ()
@@ -107,10 +107,10 @@ class Permits:
 
     async def between_steps(self, deployment: Deployment) -> tuple[GateResult, ...]:
         """What keeps a rollout under way from its next step now: it was allowed as a whole, and only what stops the
-        line, or locks the place, reaches it. Nothing keeps one that has not begun from being asked everything.
+        line, or a lock that is to pause it, reaches it. Nothing keeps one that has not begun from being asked
+        everything.
         """
-        begun = deployment.progression is not None and deployment.progression.position.begun
-        if deployment.is_rollback or not begun:
+        if deployment.is_rollback or not deployment.begun:
             return ()
         return self._of_a_step(deployment, stopping(await self.gatekeeper.ask(deployment, artifact=False)))
 

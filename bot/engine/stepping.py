@@ -77,7 +77,7 @@ class Stepping:
         deployment = await self.deployments.get(deployment_id)
         if deployment.request and deployment.request.resolution is None:
             return end(EndKind.STOPPED)
-        begun = deployment.progression is not None and deployment.progression.position.begun
+        begun = deployment.begun
         try:
             made = await self.rollout.mutate(deployment, permitted, attempt)
         except ClosedError as closed:

@@ -201,6 +201,7 @@ def _row(lock: StickyLock) -> dict[str, Any]:
                 "reason": lock.reason,
                 "owner": actor_out(lock.owner),
                 "hard": lock.hard,
+                "pause": lock.pause,
                 "incident": lock.incident,
                 "kept_until": instant_out(lock.kept_until) if lock.kept_until else None,
                 "taken_from": actor_out(lock.taken_from) if lock.taken_from else None,
@@ -234,6 +235,7 @@ def _lock(row: RowMapping) -> StickyLock:
         reason=body.get("reason", ""),
         owner=actor_in(body["owner"]),
         hard=body.get("hard", False),
+        pause=body.get("pause", False),
         incident=body.get("incident"),
         kept_until=None if kept_until is None else instant_in(kept_until),
         taken_from=None if taken_from is None else actor_in(taken_from),
@@ -261,7 +263,7 @@ def _act(act: Act, lock: StickyLock, deed: Deed, *, before: str = "", after: str
 def _state(lock: StickyLock) -> str:
     """What a lock is, in one line of the audit."""
     words = [lock.level.value, lock.change_type.value, f"owner {lock.owner.id}"]
-    words += ["hard"] * lock.hard + ["automatic"] * lock.automatic
+    words += ["hard"] * lock.hard + ["pause"] * lock.pause + ["automatic"] * lock.automatic
     words += [f"until {instant(lock.until)}"] if lock.until else []
     words += [f"kept until {instant(lock.kept_until)}"] if lock.kept_until else []
     words += [f"incident {lock.incident}"] if lock.incident else []

@@ -57,6 +57,7 @@ LONG = frozenset(
         "canary_vendor",
         "canary_words",
         "late",
+        "lock_pause",
         "plan",
         "run_next",
         "supersede",

@@ -103,7 +103,10 @@ _HELP: Mapping[Verb, tuple[str, str, str]] = MappingProxyType(
             'run-next #42 reason="customers wait for it"',
         ),
         Verb.LOCK: (
-            'lock <service> <environment> | all reason="…" [until=2h] [level=warn] [type=config] [hard] [incident=…]',
+            (
+                'lock <service> <environment> | all reason="…" [until=2h] [level=warn] [type=config] [hard] [pause] '
+                "[incident=…]"
+            ),
             "Keep deployments away from a service, an environment, one in the other, or everything.",
             'lock {service} {environment} reason="incident 42" until=2h',
         ),

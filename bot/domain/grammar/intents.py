@@ -191,6 +191,7 @@ class LockIntent:
     level: LockLevel = LockLevel.BLOCK
     change_type: ChangeType = ChangeType.ANY
     hard: bool = False
+    pause: bool = False
     incident: str | None = None
 
 

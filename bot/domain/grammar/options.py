@@ -105,6 +105,7 @@ _TABLE = (
     ),
     _option("skip", Takes.FLAG, {_V.PROMOTE}, "leave the steps before it out", "skip"),
     _option("hard", Takes.FLAG, {_V.LOCK}, "hold its owner too", "hard"),
+    _option("pause", Takes.FLAG, {_V.LOCK}, "hold what is rolled out already, before its next step", "pause"),
     Option(
         name="limit",
         takes=Takes.NUMBER,

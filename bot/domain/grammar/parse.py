@@ -67,7 +67,7 @@ def parse(text: str, *, vocabulary: Vocabulary) -> Intent:
     if any(word.text in _HELP for word in loose) or Verb.HELP in found.verbs:
         return _help(found)
     verb = _verb(found)
-    _check_options(verb, found)
+    _check_options(verb, found, vocabulary)
     _refuse_everything_named(verb, found)
     left = [word for word in loose if not _read_open(word.text, verb, found, vocabulary, mentioned)]
     _read_to(verb, found)
@@ -196,10 +196,12 @@ def _verb(found: Found) -> Verb:
     return Verb.MAY if asked else verbs[0] if verbs else Verb.DEPLOY
 
 
-def _check_options(verb: Verb, found: Found) -> None:
+def _check_options(verb: Verb, found: Found, vocabulary: Vocabulary) -> None:
     for name in found.values:
         option = OPTIONS[name]
         if verb not in option.verbs:
+            if not found.verbs:  # without an action it may be meant for one
+                words.refuse_special(name, vocabulary)
             others = listing(sorted(option.verbs), conjunction="and")
             message = f"{name} does not belong to {verb}; it belongs to {others}."
             raise BadCommand(message, token=name, hint=f"Leave {name} out.")

@@ -222,6 +222,8 @@ class _Writer:
                 yield f"type={intent.change_type}"
             if intent.hard:
                 yield "--hard"
+            if intent.pause:
+                yield "--pause"
             yield from _value("incident", intent.incident)
         if isinstance(intent, LockIntent | FreezeIntent):
             yield from _value("until", intent.until)

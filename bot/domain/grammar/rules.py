@@ -142,6 +142,7 @@ def lock(found: Found, service: ServiceName | None, environment: EnvironmentName
         level=LockLevel(found.text("level") or LockLevel.BLOCK),
         change_type=ChangeType(found.text("type") or ChangeType.ANY),
         hard=found.is_set("hard"),
+        pause=found.is_set("pause"),
         incident=found.text("incident"),
     )
 

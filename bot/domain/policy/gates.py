@@ -69,6 +69,8 @@ class Facts:
     environment: EnvironmentName
     release: Release
     rollback: bool = False
+    begun: bool = False
+    """Whether some of the traffic has gone to it already, and what is asked about is its next step."""
     deployment: DeploymentId | None = None
     """None before there is one."""
     after: EnvironmentName | None = None
@@ -142,7 +144,7 @@ def _lock(facts: Facts) -> GateResult:
         if glass:
             return _warned("lock", f"What is locked cannot be told right now. {glass.sentence}")
         return _unknown("lock", "What is locked cannot be told right now.")
-    found = lock.covering(facts.locks, facts.service, facts.environment, facts.at, facts.changes)
+    found = lock.covering(facts.locks, facts.service, facts.environment, facts.at, facts.changes, begun=facts.begun)
     answer = lock.decide(found, facts.requester, rollback=facts.rollback, break_glass=glass is not None)
     if not answer.allowed:
         return GateResult(name="lock", verdict=Verdict.BLOCK, sentence=answer.sentence, until=answer.until)

@@ -53,6 +53,8 @@ class StickyLock:
     """When it ends by itself; None means when somebody takes it away."""
     hard: bool = False
     """Holds its owner too."""
+    pause: bool = False
+    """Holds also what has begun already, before its next step; any other lock lets that come to its end."""
     incident: str | None = None
     """The incident that it is for."""
     automatic: bool = False
@@ -134,15 +136,19 @@ def covering(
     environment: EnvironmentName,
     at: datetime,
     changes: Collection[ChangeType] | None = None,
+    *,
+    begun: bool = False,
 ) -> tuple[StickyLock, ...]:
     """The locks that speak about this change at ``at``: blocking ones first, then the oldest.
 
+    Of one that has ``begun`` only those speak that pause: what was let in is not stopped half way by any other.
     ``changes`` are the kinds of change in it; None means that this cannot be told, and then every kind counts.
     """
     found = [
         lock
         for lock in locks
         if lock.active(at)
+        and (lock.pause or not begun)
         and lock.scope.covers(service, environment)
         and (lock.change_type is ChangeType.ANY or changes is None or lock.change_type in changes)
     ]

@@ -41,6 +41,7 @@ class Controls:
             level=intent.level,
             change_type=intent.change_type,
             hard=intent.hard,
+            pause=intent.pause,
             incident=intent.incident,
         )
         self.changed()

@@ -98,6 +98,8 @@ def lock_words(lock: StickyLock, *, where: bool = True) -> str:
     ]
     if lock.hard and not lock.automatic:
         parts.append("holds its owner too")
+    if lock.pause:
+        parts.append("pauses what is rolled out already, before its next step")
     if lock.incident:
         parts.append(f"incident {escape(lock.incident, 80)}")
     return " · ".join(parts)

@@ -238,6 +238,7 @@ class TestLocks:
             owner=actors,
             at=instants,
             hard=st.booleans(),
+            pause=st.booleans(),
             incident=st.none() | anything,
             automatic=st.booleans(),
             kept_until=st.none() | instants,

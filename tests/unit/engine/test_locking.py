@@ -65,6 +65,16 @@ async def test_a_lock_stands_with_whose_it_is_and_why(world: Controls) -> None:
     assert await world.acts() == ["lock.placed"]
 
 
+async def test_a_lock_can_pause_what_is_rolled_out_unless_it_only_warns(world: Controls) -> None:
+    with pytest.raises(BadCommand, match="only warns pauses nothing"):
+        await put(world, level=LockLevel.WARN, pause=True)
+    lock = await put(world, pause=True)
+    assert await put(world, pause=True) == lock
+    with pytest.raises(SomebodyWasFaster, match="yourself already"):
+        await put(world, pause=False)
+    assert [one.pause for one in await world.locking.current()] == [True]
+
+
 @pytest.mark.parametrize("reason", ["", "  \n"])
 async def test_a_lock_needs_a_reason(world: Controls, reason: str) -> None:
     with pytest.raises(BadCommand, match="needs a reason") as refusal:

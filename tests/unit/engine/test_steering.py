@@ -10,14 +10,18 @@ import pytest
 from canary_world import INTERVAL, PRODUCTION, reload, story
 
 from bot.domain.analysis.countdown import CountdownState
-from bot.domain.errors import ConfigurationError, InvalidTransition, ProviderUnavailable, SomebodyWasFaster
+from bot.domain.errors import Blocked, ConfigurationError, InvalidTransition, ProviderUnavailable, SomebodyWasFaster
+from bot.domain.ids import ServiceName
 from bot.domain.lifecycle import Phase
 from bot.domain.policy.approval import ApprovalRule
 from bot.domain.policy.freeze import WhileRunning
+from bot.domain.policy.scope import Scope
 from bot.domain.strategy.kinds import OnTimeout, Step
 
 if TYPE_CHECKING:
     from canary_world import Canaries
+
+PLACE = Scope(service=ServiceName("checkout"), environment=PRODUCTION)
 
 
 @story()
@@ -326,6 +330,73 @@ async def test_a_freeze_between_steps_waits_and_goes_on_afterwards(w: Canaries) 
     await w.asked(one)
     assert w.site.whats() == ["20 %", "50 %"]
     await w.say("promote", one)
+    assert (await w.ended(one)).phase is Phase.SUCCEEDED
+
+
+@story()
+async def test_a_lock_that_pauses_holds_it_before_its_next_step_and_no_longer_than_it_stands(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.when(one, lambda row: row.progression and row.progression.position.begun)
+    await w.hands.lock(scope=PLACE, pause=True)
+    kept = await w.when(one, lambda row: row.progression and row.progression.stop)
+    assert kept.progression is not None
+    assert kept.progression.stop == "checkout@production is locked by Linus: we look into it"
+    await w.hands.wait(300)
+    kept = await w.row(one)
+    assert (kept.phase, w.site.whats()) == (Phase.PAUSED, ["20 %"])
+    await w.hands.unlock(scope=PLACE)
+    asked = await w.asked(one)
+    assert asked.progression is not None
+    assert (asked.progression.stop, asked.progression.steps[0].kept) == ("", kept.progression.stop)
+    assert w.site.whats() == ["20 %", "50 %"]
+    await w.say("promote", one)
+    assert (await w.ended(one)).phase is Phase.SUCCEEDED
+
+
+@story()
+async def test_a_lock_without_pause_lets_what_has_begun_come_to_its_end_and_holds_the_next(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.when(one, lambda row: row.progression and row.progression.position.begun)
+    await w.hands.lock(scope=PLACE, hard=True)
+    await w.asked(one)
+    await w.say("promote", one)
+    done = await w.ended(one)
+    assert done.phase is Phase.SUCCEEDED
+    assert all(step.kept == "" for step in (done.progression.steps if done.progression else ()))
+    with pytest.raises(Blocked, match="locked by Linus"):
+        await w.deploy("v3")
+
+
+@story()
+async def test_what_a_lock_pauses_goes_on_when_whoever_asked_for_it_takes_the_lock_over(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.when(one, lambda row: row.progression and row.progression.position.begun)
+    lock = await w.hands.lock(scope=PLACE, pause=True)
+    await w.when(one, lambda row: row.progression and row.progression.stop)
+    taken = w.engine.locking.take_over(lock.id, requester=w.hands.who("Ada"), reason="it is mine to finish")
+    await w.hands.do(taken)
+    await w.asked(one)
+    assert w.site.whats() == ["20 %", "50 %"]
+    await w.abort(one)
+    assert (await w.ended(one)).phase is Phase.ABORTED
+
+
+@story(freeze_running=WhileRunning.PAUSE)
+async def test_who_is_asked_while_it_is_frozen_can_see_what_keeps_it(w: Canaries) -> None:
+    one = await w.deploy()
+    await w.asked(one)
+    await w.hands.freeze()
+    kept = await w.when(one, lambda row: row.progression and row.progression.stop)
+    assert kept.progression is not None
+    assert kept.progression.question is not None
+    await w.say("promote", one)
+    await w.hands.wait(60)
+    kept = await w.row(one)
+    assert kept.progression is not None
+    assert (kept.phase, kept.progression.question) == (Phase.PAUSED, None)
+    assert "frozen by" in kept.progression.stop
+    assert w.site.whats() == ["20 %", "50 %"]
+    await w.hands.unfreeze()
     assert (await w.ended(one)).phase is Phase.SUCCEEDED
 
 

@@ -258,6 +258,7 @@ def intents(vocabulary: Vocabulary) -> st.SearchStrategy[Intent]:
             level=st.sampled_from(LockLevel),
             change_type=st.sampled_from(ChangeType),
             hard=st.booleans(),
+            pause=st.booleans(),
             incident=reason,
         ),
         st.builds(UnlockIntent, scope=scope, reason=reason),

@@ -48,6 +48,8 @@ ROWS: list[tuple[str, str, str | None, tuple[str, ...], str]] = [
     ("cancel 42", "not an action", "cancel", ("abort",), "abort"),
     ("restart checkout staging", "not available here", "restart", (), "deploy, status"),
     ("pause 42", "not an action", "pause", ("hold",), "Did you mean hold?"),
+    ("checkout staging pause", "not an action", "pause", ("hold",), "Did you mean hold?"),
+    ("unlock checkout pause", "pause does not belong to unlock", "pause", (), "Leave pause out"),
     ("doctor", "not available here", "doctor", (), "There are"),
     ("checkout staging canary", "is a strategy", "canary", ("strategy=rolling",), "strategy=rolling"),
     ("rollback checkout staging rolling", "is a strategy", "rolling", ("strategy=rolling",), "Only deploy takes one"),

@@ -86,6 +86,8 @@ SAID: list[tuple[str, Intent]] = [
             incident="INC-42",
         ),
     ),
+    ("lock checkout production pause reason=x", LockIntent(scope=HERE, reason="x", pause=True)),
+    ("lock checkout production pause=true reason=x", LockIntent(scope=HERE, reason="x", pause=True)),
     ("lock production reason=x level=BLOCK type=Any", LockIntent(scope=Scope(environment=PRODUCTION), reason="x")),
     ("unlock checkout production", UnlockIntent(scope=HERE)),
     ("unlock all reason=over", UnlockIntent(scope=EVERYTHING, reason="over")),
@@ -160,6 +162,7 @@ def test_what_is_said_is_meant(text: str, intent: Intent, vocabulary: Vocabulary
     "text",
     [
         "lock checkout production reason=x until=2h hard",
+        "lock checkout production reason=x pause",
         "freeze all reason=x until=18:00",
         "reject #42 reason=x",
         "may <@U0GRACE> rollback checkout production",

@@ -68,6 +68,14 @@ def test_only_what_covers_the_change_counts_blocks_first() -> None:
     assert [lock.id for lock in covering(every, CHECKOUT, PRODUCTION, NOW, {ChangeType.CONFIG})] == ["l1", "l2", "l0"]
 
 
+def test_what_has_begun_is_reached_only_by_a_lock_that_pauses() -> None:
+    pauses = replace(LOCK, id="l2", pause=True)
+    assert covering([LOCK, pauses], CHECKOUT, PRODUCTION, NOW) == (LOCK, pauses)
+    assert covering([LOCK, pauses], CHECKOUT, PRODUCTION, NOW, begun=True) == (pauses,)
+    assert decide([pauses], GRACE).allowed, "one's own"
+    assert not decide([replace(pauses, hard=True)], GRACE).allowed
+
+
 def test_what_cannot_be_told_counts_as_every_kind_of_change() -> None:
     migration = replace(LOCK, change_type=ChangeType.MIGRATION)
     assert covering([migration], CHECKOUT, PRODUCTION, NOW) == (migration,)

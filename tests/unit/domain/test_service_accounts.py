@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
@@ -11,6 +12,7 @@ from bot.domain.actor import Actor, ActorKind, Membership, service_account
 from bot.domain.explanation import row_in_words
 from bot.domain.ids import EnvironmentName, ServiceName
 from bot.domain.policy.access import FOR_PEOPLE, Action, Effect, Rule, may
+from bot.domain.policy.approval import ApprovalRule, Ballot, Subject, tally
 from bot.slack.identity import Identity
 
 CHECKOUT, PRODUCTION = ServiceName("checkout"), EnvironmentName("production")
@@ -81,3 +83,13 @@ async def test_who_it_is_needs_no_question_to_slack() -> None:
     identity = Identity(client=cast("object", None))  # type: ignore[arg-type]  # there is nobody to ask
     found = await identity.member(BOT.actor)
     assert (found.actor, found.groups) == (BOT.actor, frozenset())
+
+
+def test_its_approval_never_counts_even_where_it_is_said_to_be_entitled() -> None:
+    subject = Subject(digest="sha256:1", environment=PRODUCTION, plan_hash="p", catalog_revision="c")
+    at = datetime(2031, 5, 17, 12, tzinfo=UTC)
+    ballot = Ballot(actor=BOT.actor, approve=True, reason="", at=at, subject_hash=subject.hash)
+    requester = Actor(workspace="T", id="U0ADA", name="Ada")
+    counted = tally(ApprovalRule(quorum=1), subject, [ballot], requester=requester, members=[BOT])
+    assert (counted.approved, counted.have) == (False, 0)
+    assert [one.why for one in counted.void] == ["sa:incident-bot is not a person."]

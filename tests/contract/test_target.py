@@ -166,7 +166,10 @@ async def flagger(folder: Path) -> AsyncIterator[Subject]:
 TARGETS = {"flagger": flagger, "kubernetes": kubernetes, "local": local}
 
 
-@pytest.fixture(params=sorted(TARGETS))
+_SLOW = {"flagger"}  # its rounds take their time
+
+
+@pytest.fixture(params=[pytest.param(one, marks=[pytest.mark.long] * (one in _SLOW)) for one in sorted(TARGETS)])
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     async with TARGETS[request.param](tmp_path) as found:
         yield found

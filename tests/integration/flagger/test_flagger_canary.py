@@ -15,6 +15,8 @@ from bot.domain.rollout import OutcomeKind
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 DONE, FAILED = OutcomeKind.SUCCEEDED, OutcomeKind.FAILED
 
 

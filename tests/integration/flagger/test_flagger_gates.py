@@ -135,6 +135,7 @@ class Dead(StoredGates):
         return await super().keys()
 
 
+@pytest.mark.long
 async def test_without_its_database_everything_is_closed_within_a_second(tmp_path: Path) -> None:
     async with world(tmp_path, gates=Dead) as one:
         dead = one.gates
@@ -230,6 +231,7 @@ async def test_another_bot_goes_on_where_one_died(tmp_path: Path) -> None:
         assert one.weight == 40
 
 
+@pytest.mark.long
 async def test_a_crash_between_the_gate_and_the_patch_has_begun_nothing(tmp_path: Path) -> None:
     async with world(tmp_path) as one:
         operation = OperationId("d1-weight20-1")

@@ -64,17 +64,20 @@ class Actor:
     def owned(self, kind: str, owner: Object) -> list[Object]:
         """What ``owner`` controls, oldest first."""
         meta = owner["metadata"]
-        found = [each for each in self.store.all(BY_PLURAL[kind], meta["namespace"]) if controller(each) == meta["uid"]]
+        found = self.store.all(BY_PLURAL[kind], meta["namespace"], lambda each: controller(each) == meta["uid"])
         return sorted(found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
 
     def event(self, about: Object, reason: str, message: str, kind: str = "Normal") -> None:
         """Tell it in an Event, or count it once more when it was told already."""
         meta, now = about["metadata"], self.clock.stamp()
-        for each in self.store.all(BY_PLURAL["events"], meta["namespace"]):
-            same = each["involvedObject"].get("uid") == meta["uid"] and each["reason"] == reason
-            if same and each["message"] == message:
-                self.write("events", each, lambda live: live.update(count=live["count"] + 1, lastTimestamp=now))
-                return
+
+        def same(each: Object) -> bool:
+            is_about = each["involvedObject"].get("uid") == meta["uid"]
+            return bool(is_about and each["reason"] == reason and each["message"] == message)
+
+        for each in self.store.all(BY_PLURAL["events"], meta["namespace"], same):
+            self.write("events", each, lambda live: live.update(count=live["count"] + 1, lastTimestamp=now))
+            return
         involved = {
             "kind": about["kind"], "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"],
             "apiVersion": about["apiVersion"], "resourceVersion": meta["resourceVersion"],

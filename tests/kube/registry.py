@@ -196,8 +196,9 @@ class Registry:
             raise failures.forbidden(resource, name, said, causes=[cause | {"field": "metadata.namespace"}])
 
     def _admit_pod(self, resource: Resource, namespace: str, name: str) -> None:
-        used = len(self.store.all(resource, namespace))
-        for quota in self.store.all(BY_PLURAL["resourcequotas"], namespace):
+        quotas = self.store.all(BY_PLURAL["resourcequotas"], namespace)
+        used = len(self.store.all(resource, namespace)) if quotas else 0
+        for quota in quotas:
             hard = quota.get("spec", {}).get("hard", {})
             for key in ("pods", "count/pods"):
                 if key in hard and used + 1 > int(hard[key]):

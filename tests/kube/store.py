@@ -57,10 +57,13 @@ class Store:
         found = self._objects.get(resource, {}).get((namespace or "", name))
         return deepcopy(found) if found is not None else None
 
-    def all(self, resource: Resource, namespace: str | None = None) -> list[Object]:
-        """Copies, sorted by namespace and name."""
+    def all(
+        self, resource: Resource, namespace: str | None = None, where: Callable[[Object], bool] | None = None
+    ) -> list[Object]:
+        """Copies, sorted by namespace and name; only those that ``where`` takes, which may look and not touch."""
         found = sorted(self._objects.get(resource, {}).items())
-        return [deepcopy(each) for place, each in found if not namespace or place[0] == namespace]
+        near = [each for place, each in found if not namespace or place[0] == namespace]
+        return [deepcopy(each) for each in near if where is None or where(each)]
 
     def peek(self) -> list[tuple[Resource, Object]]:
         """Everything, to be looked at only: no copies."""

@@ -20,11 +20,11 @@ from integrations.kubernetes.owners import owned_elsewhere
 from integrations.kubernetes.running import recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bot.domain.ids import OperationId
     from bot.domain.release import Release
-    from bot.domain.rollout import Running
+    from bot.domain.rollout import Plan, Running
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
     from integrations.kubernetes.workload import Workload
@@ -63,6 +63,20 @@ def restore_patch(workload: Workload, one: Object, *, to: Running | None, operat
         before = {**now, **before}
     marked = _marked(one, to.release if to is not None else None, operation, "Put back what ran before", before)
     return [*patches.same_object(one), *change, *marked]
+
+
+async def looked(look: Callable[[], Awaitable[Plan]]) -> Plan:
+    """What ``look`` finds; it looks anew when somebody changed the object between its look and its trial.
+
+    Raises `ProviderUnavailable` when that goes on and on.
+    """
+    last = ""
+    for _ in range(_ROUNDS):
+        try:
+            return await look()
+        except Conflict as error:
+            last = error.message
+    raise ProviderUnavailable(f"It is being changed by others all the time: {last}", provider=PROVIDER)
 
 
 def check(one: Object, workload: Workload, *, owned: str, restoring: bool = False) -> None:

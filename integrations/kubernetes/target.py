@@ -55,6 +55,9 @@ class KubernetesTarget(Target, Examines):
 
     async def plan(self, *, release: Release) -> Plan:
         """What `apply` would do: the cluster tries the very patch. Raises `ProviderRejected` if it must not be."""
+        return await changing.looked(lambda: self._planned(release))
+
+    async def _planned(self, release: Release) -> Plan:
         looks = await self._looks([await workload.there() for workload in self._workloads])
         wanted = []
         for each in looks:

@@ -9,7 +9,7 @@ from bot.domain.release import Release
 from bot.domain.rollout import Running
 from integrations._shared.kube import raw
 from integrations._shared.kube.patches import template_images
-from integrations.argo_rollouts import books
+from integrations.argo_rollouts import books, steps
 from integrations.argo_rollouts.workload import HASH
 from integrations.kubernetes import image, marks
 from integrations.kubernetes.running import TEMPLATE
@@ -29,6 +29,10 @@ async def running(workload: RolloutWorkload, one: Object, holder: Object, servic
     if source is None:
         return None
     template = _template(source)
+    if steps.stable(one) and steps.taken_up(one, holder):
+        # Word for word: a ReplicaSet has the cluster's defaults in it too, and with those put back it is another
+        # template, which would be rolled out as if it were something new.
+        template = raw.at(holder, "spec", "template") or template
     container = workload.holder(one).containers(holder)[0]
     pods = [pod for pod in await workload.pods(one) if raw.text(pod, "metadata", "labels", HASH) == stable]
     up = [pod for pod in pods if ready(pod)]

@@ -69,6 +69,15 @@ def observed(one: Object) -> bool:
     return not (raw.at(one, "status", "controllerPause") is True and not raw.items(one, "status", "pauseConditions"))
 
 
+def taken_up(one: Object, holder: Object) -> bool:
+    """Whether its status is about the very template that ``holder`` has now: itself, or a Deployment."""
+    if not observed(one):
+        return False
+    if raw.uid(holder) == raw.uid(one):
+        return True
+    return raw.text(one, "status", "workloadObservedGeneration") == str(raw.at(holder, "metadata", "generation"))
+
+
 def stable(one: Object) -> bool:
     """Whether its newest template is the stable one."""
     current = raw.text(one, "status", "currentPodHash")

@@ -16,7 +16,7 @@ from integrations._shared.kube import patches, raw
 from integrations._shared.kube.api import Conflict
 from integrations._shared.kube.errors import PROVIDER
 from integrations.argo_rollouts import books, steps
-from integrations.kubernetes import marks
+from integrations.kubernetes import image, marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,13 +76,13 @@ def note(holder: Object, operation: OperationId, cause: str) -> list[Operation]:
     return [*patches.same_object(holder), *patches.set_annotations(holder, written)]
 
 
-async def let_go_on(workload: RolloutWorkload, goal: int) -> None:
-    """Let it go on to ``goal`` if it rests before that now."""
-    await _write(workload, lambda one: steps.release_patch(one, goal))
+async def let_go_on(workload: RolloutWorkload, goal: int, operation: OperationId) -> None:
+    """Let it go on to ``goal`` if it rests before that now, and is as ``operation`` left it."""
+    await _write(workload, lambda one: steps.release_patch(one, goal), operation)
 
 
-async def promote_fully(workload: RolloutWorkload) -> None:
-    """Let it leave out all steps, once its controller has taken the template up.
+async def promote_fully(workload: RolloutWorkload, operation: OperationId) -> None:
+    """Let it leave out all steps, once its controller has taken up the template that ``operation`` left there.
 
     Raises `ProviderUnavailable` when that does not happen: what is written before is forgotten.
     """
@@ -91,10 +91,9 @@ async def promote_fully(workload: RolloutWorkload) -> None:
     while True:
         one = await workload.there()
         holder = await workload.holder(one).there()
-        if steps.observed(one) and (
-            raw.uid(holder) == raw.uid(one)
-            or raw.text(one, "status", "workloadObservedGeneration") == str(raw.at(holder, "metadata", "generation"))
-        ):
+        if not _is_of(holder, operation):
+            return
+        if steps.taken_up(one, holder):
             break
         if loop.time() > until:
             raise ProviderUnavailable(
@@ -103,7 +102,7 @@ async def promote_fully(workload: RolloutWorkload) -> None:
                 provider=PROVIDER,
             )
         await asyncio.sleep(0.25)
-    await _write(workload, lambda found: None if steps.stable(found) else {"promoteFull": True})
+    await _write(workload, lambda found: None if steps.stable(found) else {"promoteFull": True}, operation)
 
 
 async def abort(workload: RolloutWorkload) -> None:
@@ -115,10 +114,28 @@ async def abort(workload: RolloutWorkload) -> None:
     await _write(workload, word)
 
 
-async def _write(workload: RolloutWorkload, word: Callable[[Object], dict[str, object] | None]) -> None:
-    """Write the ``word`` that a look at the Rollout asks for, into the status that was looked at and no other."""
+def _is_of(holder: Object, operation: OperationId) -> bool:
+    """Whether nobody has changed the template since ``operation``: a word of ours is not for what others brought."""
+    now = patches.images_of(holder)
+    left = marks.images(holder).items()
+    return marks.operation(holder) == operation and all(image.same(now.get(name, ""), each) for name, each in left)
+
+
+async def _write(
+    workload: RolloutWorkload,
+    word: Callable[[Object], dict[str, object] | None],
+    operation: OperationId | None = None,
+) -> None:
+    """Write the ``word`` that a look at the Rollout asks for, into the status that was looked at and no other.
+
+    With ``operation``, only while the template is the one that it left there.
+    """
     for _ in range(_ROUNDS):
         one = await workload.there()
+        if operation is not None:
+            holder = workload.holder(one)
+            if not _is_of(one if holder is workload else await holder.there(), operation):
+                return
         status = word(one)
         if status is None:
             return

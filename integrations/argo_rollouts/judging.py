@@ -57,7 +57,7 @@ def judge(one: Object | None, holder: Object | None, mine: Mine) -> View:
     invalid = _condition(one, "InvalidSpec")
     if invalid is not None:
         return View(stand=Stand.FAILED, message=f"{mine.name} is not valid: {_said(invalid)}.", total=wanted)
-    if not steps.observed(one) or not _template_taken_up(one, holder):
+    if not steps.taken_up(one, holder):
         return View(stand=Stand.WAITING, message="waiting for Argo Rollouts to take up the change", total=wanted)
     return _progress(one, entry.goal, mine.name, wanted)
 
@@ -100,11 +100,18 @@ def _superseded(holder: Object, mine: Mine, entry: books.Entry | None) -> str:
     """Who took its place and how; empty when nobody did."""
     latest = marks.operation(holder)
     who = who_changed(holder)
+    by = f" ({who})" if who else ""
+    if entry is None and latest is not None and latest != mine.operation:  # it was taken away before we were there
+        return _set_elsewhere(holder, mine) or f"Another change, {latest}, took its place on {mine.name}{by}."
     if entry is None or latest is None:
-        by = f" ({who})" if who else ""
         return f"Somebody removed our marks from {mine.name}{by}, so it cannot be told whose release it runs."
     if latest != mine.operation:
-        return f"Another change, {latest}, took its place on {mine.name}{f' ({who})' if who else ''}."
+        return f"Another change, {latest}, took its place on {mine.name}{by}."
+    return _set_elsewhere(holder, mine)
+
+
+def _set_elsewhere(holder: Object, mine: Mine) -> str:
+    """Who set another image than we left there; empty when nobody did."""
     now = images_of(holder)
     for container, wanted in marks.images(holder).items():
         found = now.get(container)
@@ -113,13 +120,6 @@ def _superseded(holder: Object, mine: Mine, entry: books.Entry | None) -> str:
             what = image.shown(found) if found is not None else "nothing"
             return f"{by} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
     return ""
-
-
-def _template_taken_up(one: Object, holder: Object) -> bool:
-    """Whether a Deployment's template, where the Rollout refers to one, is the one that its status is about."""
-    if one is holder or raw.uid(one) == raw.uid(holder):
-        return True
-    return raw.text(one, "status", "workloadObservedGeneration") == str(raw.at(holder, "metadata", "generation"))
 
 
 def _analysis(one: Object) -> str:

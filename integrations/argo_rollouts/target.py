@@ -46,6 +46,14 @@ _STRATEGIES = {"canary": False, "blue-green": True}
 _TRIAL = OperationId("plan")
 
 
+class _GoneError(Exception):
+    """The release that is to go on is not there any more."""
+
+    def __init__(self, uid: str) -> None:
+        super().__init__(uid)
+        self.uid = uid
+
+
 class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, ChecksSteps, Examines):
     """One Rollout of one namespace."""
 
@@ -67,6 +75,9 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
 
     async def plan(self, *, release: Release) -> Plan:
         """What `apply` would do: the cluster tries the very patch. Raises `ProviderRejected` if it must not be."""
+        return await changing.looked(lambda: self._planned(release))
+
+    async def _planned(self, release: Release) -> Plan:
         one = await self._workload.there()
         workload = self._workload.holder(one)
         holder = await workload.there()
@@ -93,24 +104,23 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         """
         handle = await self._bring(release, operation, steps.END)
         if steps.rests(await self._workload.there()):
-            await driving.promote_fully(self._workload)
+            await driving.promote_fully(self._workload, operation)
         return handle
 
     async def set_weight(self, *, release: Release, percent: int, operation: OperationId) -> Handle:
-        """Let it go on to the rest at ``percent``, or at 100 all the way; the first time, bring the release there."""
+        """Let it go on to the rest at ``percent``, or at 100 all the way; the first time, bring the release there.
+
+        Where somebody has taken it away on the way, nothing is changed, and who follows the handle is told.
+        """
         one = await self._workload.there()
         goal = self._goal(one, percent)
         workload = self._workload.holder(one)
         holder = await workload.there()
-        if books.find(holder, operation) is None and not self._has(workload, holder, release):
+        rests = steps.rests(one)
+        is_first = not rests or goal == rests[0].weight
+        if is_first and books.find(holder, operation) is None and not self._has(workload, holder, release):
             return await self._bring(release, operation, goal)
-        handle = await driving.change(
-            self._workload,
-            self._entry(release, operation, goal),
-            lambda _, found: driving.note(found, operation, f"Go on to {percent} %"),
-        )
-        await driving.let_go_on(self._workload, goal)
-        return handle
+        return await self._let_go_on(release, operation, goal, f"Go on to {percent} %")
 
     async def weight(self, *, release: Release) -> int | None:
         """What the release gets now; None while that changes."""
@@ -121,21 +131,8 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         return steps.weight(one)
 
     async def promote(self, *, release: Release, operation: OperationId) -> Handle:
-        """Let it go on to the end; raises `ProviderRejected` when it does not have ``release``."""
-        one = await self._workload.there()
-        workload = self._workload.holder(one)
-        holder = await workload.there()
-        if books.find(holder, operation) is None and not self._has(workload, holder, release):
-            raise ProviderRejected(
-                f"{self._workload.name} does not have {release.version} any more.", provider=PROVIDER
-            )
-        handle = await driving.change(
-            self._workload,
-            self._entry(release, operation, steps.END),
-            lambda _, found: driving.note(found, operation, f"Promote {release.version}"),
-        )
-        await driving.let_go_on(self._workload, steps.END)
-        return handle
+        """Let it go on to the end. Where somebody has taken it away, nothing is changed, as in `set_weight`."""
+        return await self._let_go_on(release, operation, steps.END, f"Promote {release.version}")
 
     async def take_back(self, *, to: Running | None, operation: OperationId) -> Handle:
         """Send all traffic to the stable release at once, then put its template back, so that nothing goes on."""
@@ -197,6 +194,19 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
             return [*found, Finding(ok=False, what=what, fix="Mend it on the Rollout.")]
         return [*found, Finding(ok=True, what=f"{where} is there")]
 
+    async def _let_go_on(self, release: Release, operation: OperationId, goal: int, cause: str) -> Handle:
+        def build(workload: Workload, holder: Object) -> list[Operation]:
+            if not self._has(workload, holder, release):
+                raise _GoneError(raw.uid(holder))
+            return driving.note(holder, operation, cause)
+
+        try:
+            handle = await driving.change(self._workload, self._entry(release, operation, goal), build)
+        except _GoneError as gone:
+            return Handle(operation=operation, generation=f"{gone.uid}:0")
+        await driving.let_go_on(self._workload, goal, operation)
+        return handle
+
     async def _bring(self, release: Release, operation: OperationId, goal: int) -> Handle:
         def build(workload: Workload, holder: Object) -> list[Operation]:
             return changing.deploy_patch(workload, holder, release=release, operation=operation)
@@ -212,7 +222,7 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
 
         release = to.release if to is not None else None
         handle = await driving.change(self._workload, self._entry(release, operation, steps.END), build)
-        await driving.promote_fully(self._workload)
+        await driving.promote_fully(self._workload, operation)
         return handle
 
     def _entry(self, release: Release | None, operation: OperationId, goal: int) -> Entry:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.domain.audit import Deed
-from bot.domain.errors import BadCommand, NotAuthorized, NothingToDo, RevisionNotFound, SomebodyWasFaster
+from bot.domain.errors import BadCommand, Blocked, NotAuthorized, NothingToDo, RevisionNotFound, SomebodyWasFaster
 from bot.domain.lifecycle import WAITING
 from bot.domain.notice import Notice, NoticeKind
 from bot.domain.policy.access import Action
@@ -154,7 +154,13 @@ class Overriding:
         if broken.used_by is not None:  # by this very act, the first time
             deployment = await self.deployments.get(broken.used_by)
         else:
-            deployment = await self.requests.deploy(replace(order, reason=reason, override=broken.id))
+            try:
+                deployment = await self.requests.deploy(replace(order, reason=reason, override=broken.id))
+            except Blocked:
+                broken = await self.overrides.get(broken.id)
+                if broken.used_by is None:
+                    raise
+                deployment = await self.deployments.get(broken.used_by)  # by this very act, at the same time
         await afterwards("breaking the glass", partial(self.tell_broken, broken, deployment))
         return deployment
 

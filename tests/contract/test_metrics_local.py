@@ -69,7 +69,7 @@ __all__ = [
     "test_what_is_no_number_is_no_data",
 ]
 
-pytestmark = pytest.mark.xdist_group("metrics")
+pytestmark = [pytest.mark.xdist_group("metrics"), pytest.mark.long]
 
 TOKEN = "local-token-27182818284"
 

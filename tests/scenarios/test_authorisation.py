@@ -108,6 +108,7 @@ async def test_it_takes_the_right(stage: Stage, act: Act, environment: str) -> N
     await _tried(stage, act, environment)
 
 
+@pytest.mark.long
 class TestWordsToARollout:
     """Together, whatever the order is, so that one canary serves many of them."""
 
@@ -116,6 +117,7 @@ class TestWordsToARollout:
         await _tried(stage, act, environment)
 
 
+@pytest.mark.long
 class TestWordsToACountdown:
     """Together for the same reason."""
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from bot.domain.history import Event
 
+pytestmark = pytest.mark.long
+
 _OVER = {"succeeded", "failed", "errored", "aborted", "superseded"}
 
 

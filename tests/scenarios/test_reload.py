@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("reload")
+pytestmark = [pytest.mark.xdist_group("reload"), pytest.mark.long]
 
 
 @pytest.fixture

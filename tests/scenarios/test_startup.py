@@ -108,6 +108,7 @@ async def test_a_bot_token_that_slack_refuses(world: World) -> None:
     assert "OAuth & Permissions" in said
 
 
+@pytest.mark.long
 async def test_an_app_token_that_slack_refuses(world: World) -> None:
     said = await _refuses(world, SLACK_APP_TOKEN="xapp-sesame")
     assert "Slack refuses SLACK_APP_TOKEN (invalid_auth)" in said
@@ -145,6 +146,7 @@ async def test_a_folder_that_cannot_be_written(world: World) -> None:
     assert str(blocked / "data") in said
 
 
+@pytest.mark.long
 async def test_a_second_bot_on_the_same_file(world: World) -> None:
     await world.start()
     said = await _refuses(world, EXECUTOR_ID="another")
@@ -153,6 +155,7 @@ async def test_a_second_bot_on_the_same_file(world: World) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 async def test_a_second_bot_of_the_same_name(tmp_path: Path, postgres_url: str) -> None:
     world = await World.open(tmp_path / "world", postgres_url, runs=None)
     try:
@@ -215,6 +218,7 @@ async def over_http(tmp_path: Path) -> AsyncIterator[World]:
         await found.close()
 
 
+@pytest.mark.long
 async def test_the_main_job_over_signed_http(over_http: World) -> None:
     await over_http.command("ada", "checkout v1.2 staging")
     await over_http.ends(1, "succeeded")

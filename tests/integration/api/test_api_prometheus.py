@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("api")
+pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.long]
 
 NO_DATA_YET = ("service_environment:", "rollback_reaction_seconds", "outcome=")
 """Of what nothing has been: recorded series, rollbacks, and a rate of failures."""

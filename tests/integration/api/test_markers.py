@@ -14,7 +14,7 @@ from integration.metrics.fake_datadog import API_KEY, APP_KEY, FakeDatadog
 if TYPE_CHECKING:
     from house import House
 
-pytestmark = pytest.mark.xdist_group("api")
+pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.long]
 
 SOURCE = """\
 metrics:

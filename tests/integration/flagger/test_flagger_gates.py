@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 DONE = OutcomeKind.SUCCEEDED
 ASKS = {"name": "checkout", "namespace": "shop", "phase": "Progressing", "checksum": "abc"}
 

@@ -364,6 +364,7 @@ async def test_nudging_from_another_thread(slack: World) -> None:
     await slack.told(timeout=3)
 
 
+@pytest.mark.long
 async def test_two_hundred_at_once_keep_within_the_budget_and_ends_come_first(slack: World) -> None:
     pacing = replace(FAST, window=2.0, phase_spacing=0.0)
     publisher = slack.publisher(pacing=pacing)
@@ -388,6 +389,7 @@ async def test_two_hundred_at_once_keep_within_the_budget_and_ends_come_first(sl
     assert len(at) < 300
 
 
+@pytest.mark.long
 async def test_it_keeps_within_the_limits_that_slack_enforces() -> None:
     async with world(enforce_rate_limits=True) as slack:
         pacing = replace(FAST, window=60.0, posts_a_second=1.0, post_burst=4)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from office import Office
 
 
+pytestmark = pytest.mark.long
+
+
 async def deployed(office: Office, *orders: str) -> None:
     for number, order in enumerate(orders, 1):
         await office.says("ada", order)

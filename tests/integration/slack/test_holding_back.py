@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from office import Office
+
+
+pytestmark = pytest.mark.long
 
 
 async def test_a_locked_order_waits_behind_the_lock_once_however_often_the_button_is_pressed(office: Office) -> None:

@@ -70,7 +70,7 @@ def _said(
     name: str, right: Action, verb: Verb, words: str, prepare: Prepare, happened: Happened, **more: Any
 ) -> list[Act]:
     """The same words as a command and as a mention."""
-    quick = more.pop("quick", True)
+    quick = more.pop("quick", False)
     more |= {"right": right, "by": verb, "words": words, "prepare": prepare, "happened": happened}
     return [
         Act(name=name, door=Door.COMMAND, quick=quick, **more),
@@ -102,7 +102,7 @@ _GLASS = f"break-glass {STUCK} v1.0 {{e}} {REASON} confirm={STUCK}"
 
 PLAIN: Sequence[Act] = (
     *_said("order", Action.DEPLOY, Verb.DEPLOY, f"{WAITS} v1.2 {{e}}", nothing(), ordered),
-    *_said("start", Action.DEPLOY, Verb.START, "start #{n}", held, goes_on, quick=False),
+    *_said("start", Action.DEPLOY, Verb.START, "start #{n}", held, goes_on),
     *_both("start", Action.DEPLOY, ActionId.START, held, goes_on),
     _button("wait", Action.DEPLOY, ActionId.WAIT, pressed(locked, ActionId.WAIT, _BLOCKED), ordered, quick=True),
     _sent("order", Action.DEPLOY, names.DEPLOY_FORM, form_of("", names.DEPLOY_FORM), ordered, quick=True,
@@ -119,14 +119,13 @@ PLAIN: Sequence[Act] = (
     *_both("retry", Action.RESOLVE, ActionId.RETRY, stuck, resolved, service=STUCK, quick=True),
     *_both("mark", Action.RESOLVE, ActionId.MARK_SUCCEEDED, stuck, resolved, service=STUCK),
     *_said("approve", Action.APPROVE, Verb.APPROVE, "approve #{n}", waiting(STUCK), moment("queued"), service=STUCK),
-    *_said("reject", Action.APPROVE, Verb.REJECT, f"reject #{{n}} {REASON}", waiting(), moment("rejected"),
-           quick=False),
+    *_said("reject", Action.APPROVE, Verb.REJECT, f"reject #{{n}} {REASON}", waiting(), moment("rejected")),
     *_both("approve", Action.APPROVE, ActionId.APPROVE, waiting(STUCK), moment("queued"), service=STUCK, quick=True),
     *_both("reject", Action.APPROVE, ActionId.REJECT, waiting(), shown(names.REJECT_FORM)),
     _sent("reject", Action.APPROVE, names.REJECT_FORM,
           form(pressed(waiting(), ActionId.REJECT), names.REJECT_FORM), moment("rejected"), quick=True,
           fields={"reason": "not like this"}),
-    *_said("lock", Action.LOCK, Verb.LOCK, f"lock {WAITS} {{e}} {REASON}", nothing(), row(_MINE)),
+    *_said("lock", Action.LOCK, Verb.LOCK, f"lock {WAITS} {{e}} {REASON}", nothing(), row(_MINE), quick=True),
     _button("take over", Action.LOCK, ActionId.TAKE_OVER, pressed(locked, ActionId.TAKE_OVER, _BLOCKED),
             shown(names.TAKE_OVER_FORM)),
     _sent("take over", Action.LOCK, names.TAKE_OVER_FORM,
@@ -165,7 +164,7 @@ PLAIN: Sequence[Act] = (
     *_said("freeze", Action.CONFIGURE, Verb.FREEZE, f"freeze {WAITS} {{e}} {REASON}", nothing(),
            row("SELECT 1 FROM freezes WHERE scope = :scope AND ended_at IS NULL AND body LIKE :like")),
     *_said("unfreeze", Action.CONFIGURE, Verb.UNFREEZE, f"unfreeze {WAITS} {{e}}", frozen,
-           row(_ENDED.format(table="freezes")), quick=False),
+           row(_ENDED.format(table="freezes"))),
     _button("lift", Action.CONFIGURE, ActionId.UNFREEZE, pressed(frozen, ActionId.UNFREEZE, "locks"),
             row(_ENDED.format(table="freezes"))),
     Act(name="lift", right=Action.CONFIGURE, door=Door.HOME, by=ActionId.UNFREEZE,
@@ -187,7 +186,7 @@ COUNTDOWN: Sequence[Act] = (
     *_both("roll back now", Action.ROLLBACK, ActionId.ROLL_BACK_NOW, counting, was_taken_back, service=ROLLS),
     *_both("cancel", Action.ROLLBACK, ActionId.CANCEL_COUNTDOWN, counting, was_called_off, service=ROLLS, quick=True),
     *_said("force", Action.PROMOTE, Verb.PROMOTE, f"promote #{{n}} force {REASON}", failing, was_forced,
-           service=ROLLS, needs=(Action.RESOLVE,), quick=False),
+           service=ROLLS, needs=(Action.RESOLVE,)),
 )  # fmt: skip
 """About one whose check fails."""
 ACTS = (*PLAIN, *ROLLOUT, *COUNTDOWN)

@@ -90,18 +90,21 @@ async def test_no_tokens(world: World) -> None:
     assert "SLACK_BOT_TOKEN is not set." in said
 
 
+@pytest.mark.long
 async def test_neither_socket_nor_signatures(world: World) -> None:
     said = await _refuses(world, without=("SLACK_APP_TOKEN",))
     assert "SLACK_APP_TOKEN" in said
     assert "SLACK_SIGNING_SECRET" in said
 
 
+@pytest.mark.long
 async def test_a_token_of_the_wrong_kind(world: World) -> None:
     said = await _refuses(world, SLACK_BOT_TOKEN="sesame")
     assert "xoxb-" in said
     assert "OAuth & Permissions" in said
 
 
+@pytest.mark.long
 async def test_a_bot_token_that_slack_refuses(world: World) -> None:
     said = await _refuses(world, SLACK_BOT_TOKEN="xoxb-sesame")
     assert "Slack refuses SLACK_BOT_TOKEN (invalid_auth)" in said
@@ -123,6 +126,7 @@ async def test_a_taken_port(world: World) -> None:
     assert "PORT" in said
 
 
+@pytest.mark.long
 async def test_a_port_that_is_none(world: World) -> None:
     assert "PORT" in await _refuses(world, PORT="http")
 
@@ -134,11 +138,13 @@ async def test_a_database_that_is_not_there(world: World) -> None:
     assert f"127.0.0.1:{port}" in said
 
 
+@pytest.mark.long
 async def test_a_database_of_an_unknown_kind(world: World) -> None:
     said = await _refuses(world, DATABASE_URL="mysql://somebody:sesame@127.0.0.1/deployments")
     assert "postgresql" in said
 
 
+@pytest.mark.long
 async def test_a_folder_that_cannot_be_written(world: World) -> None:
     blocked = world.folder / "blocked"
     blocked.write_text("a file where a folder should be")
@@ -167,6 +173,7 @@ async def test_a_second_bot_of_the_same_name(tmp_path: Path, postgres_url: str) 
         await world.close()
 
 
+@pytest.mark.long
 async def test_the_demo_on_a_taken_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = await asyncio.create_subprocess_exec(

@@ -16,7 +16,7 @@ from bot.api.metrics import STATUSES
 if TYPE_CHECKING:
     from house import House
 
-pytestmark = pytest.mark.xdist_group("api")
+pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.long]
 
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;"

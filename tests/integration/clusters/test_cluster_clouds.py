@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from integrations.clusters.managed import Managed
 
+pytestmark = pytest.mark.long
+
 SHOP = "/api/v1/namespaces/shop"
 CLUSTER = "projects/acme/locations/europe-west1/clusters/shop"
 GKE = GkeOptions(project="acme", location="europe-west1", cluster="shop")

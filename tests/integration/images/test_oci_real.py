@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bot.ports.images import Images
 
-pytestmark = [pytest.mark.xdist_group("registry"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.xdist_group("registry"), pytest.mark.timeout(60), pytest.mark.long]
 CHECKOUT = ServiceName("checkout")
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Visit = Callable[..., Awaitable[Page]]
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.browser,
     pytest.mark.xdist_group("browser"),
     pytest.mark.asyncio(loop_scope="session"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -58,6 +59,13 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
             click.echo(f"Deployment Architect serves on port {bot.http.port} as {bot.replica}.", err=True)
             await stopped.wait()
             click.echo("Stopping; what runs is resumed by the next start.", err=True)
+        if settings.tracing == "datadog":
+            # All is closed by now but ddtrace's own sender, which is no thread of Python's: it may wait for an agent
+            # for another 20 s, and aborts the process when Python ends before it does.
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
 
     def prepared() -> Coroutine[object, object, None]:
         from bot.logs import configure

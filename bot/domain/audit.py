@@ -37,7 +37,7 @@ class Deed:
     override: bool = False
     """Done although a gate said no."""
     permalink: str = ""
-    """Of the message that it was done with or is told in."""
+    """Of the message that tells of it, below the address of the workspace: ``archives/C012AB/p1795…``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -279,7 +279,8 @@ class World:
             return set(self.notes(deployment_id)) >= set(notes)
 
         await until(there, what=f"the notes {notes} instead of {self.notes(deployment_id)}")
-        assert self.notes(deployment_id) == notes
+        found = self.notes(deployment_id)
+        assert found == notes, f"{found} instead of {notes}"
         assert len(self.roots(deployment_id)) == 1
 
     def told_twice(self) -> list[str]:

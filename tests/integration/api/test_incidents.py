@@ -316,7 +316,7 @@ async def test_while_the_database_is_away_nothing_changes_and_it_has_to_be_sent_
     if state == "resolved":
         await sender.ok(told())
     before = stands()
-    other = sqlite3.connect(sender.house.folder / "bot.sqlite", isolation_level=None)
+    other = sqlite3.connect(sender.house.folder / "bot.sqlite", isolation_level=None, timeout=60)
     other.execute("BEGIN IMMEDIATE")
     try:
         answer = await sender.send(told(state=state))

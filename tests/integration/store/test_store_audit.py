@@ -16,13 +16,14 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 from store_samples import ADA, GRACE, NOON, deployment, events_of_all_kinds, moved, requested, store
 
-from bot.domain.actor import Door
+from bot.domain.actor import BOT, Door
 from bot.domain.audit import COLUMNS, GENESIS, AuditEntry, ChainHead, Deed, digest, link
 from bot.domain.errors import StoreError
 from bot.domain.lifecycle import Phase
 from bot.store.audit import StoredAudit
 from bot.store.chain import append
 from bot.store.engine import Database
+from bot.store.messages import StoredMessages
 from bot.store.tables import audit as table
 from bot.store.tables import audit_head
 
@@ -65,6 +66,23 @@ def entry(n: int) -> AuditEntry:
     return AuditEntry(
         act="lock.placed", object=f"lock:{n}", about=f"production {n}", before=f"b{n}", after=f"a{n}", deed=deed
     )
+
+
+async def test_a_row_leads_to_the_card_once_there_is_one(
+    database: Database, audit: StoredAudit, deployments: StoredDeployments
+) -> None:
+    made, other = await store(deployments), await store(deployments)
+    messages = StoredMessages(database)
+    await messages.trying(made.id, "root", channel="C1", at=NOON)
+    await deployments.update(made.id, lambda now: now.advance(Phase.QUEUED, actor=BOT, at=NOON), event=moved)
+    await messages.posted(made.id, "root", channel="C1", ts="1795.000100", digest="x")
+    await messages.posted(made.id, "note", channel="C1", ts="1795.000200", digest="x")
+    await deployments.update(made.id, lambda now: now.advance(Phase.DEPLOYING, actor=BOT, at=NOON), event=moved)
+    await deployments.update(other.id, lambda now: now.advance(Phase.QUEUED, actor=BOT, at=NOON), event=moved)
+    found = [(row["object"].removeprefix("deployment:"), row["permalink"]) for row in await rows(audit)]
+    assert found[:3] == [(made.id, ""), (other.id, ""), (made.id, "")]
+    assert found[3:] == [(made.id, "archives/C1/p1795000100"), (other.id, "")]
+    assert (await audit.verify()).ok
 
 
 async def disarm(database: Database) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bot.ports.images import Images
     from bot.ports.target import Target
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.long]
 
 CHECKOUT, STAGING = ServiceName("checkout"), EnvironmentName("staging")
 

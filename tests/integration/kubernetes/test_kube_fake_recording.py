@@ -18,6 +18,8 @@ from kube.deployments import DeploymentController
 from kube.manifests import deployment
 from kube.server import KubeServer
 
+pytestmark = pytest.mark.long
+
 RECORDED = Path(__file__).parent / "recorded" / "k8s136_deployment_watch.jsonl"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.workspace import Workspace
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from playwright.async_api import Browser, BrowserContext, Page
+
+expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
 
 ARGUMENTS = [
     "--headless",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 async def slack() -> AsyncIterator[World]:
     async with world() as made:

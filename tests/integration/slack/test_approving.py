@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from office import Office
+
+
+pytestmark = pytest.mark.long
 
 
 async def test_an_approver_is_asked_directly_and_approves_there(office: Office) -> None:

@@ -21,6 +21,8 @@ from bot.domain.strategy.kinds import OnTimeout, Step
 if TYPE_CHECKING:
     from canary_world import Canaries
 
+pytestmark = pytest.mark.long
+
 PLACE = Scope(service=ServiceName("checkout"), environment=PRODUCTION)
 
 

@@ -20,6 +20,8 @@ from bot.domain.strategy.kinds import BlueGreen, Step
 if TYPE_CHECKING:
     from bot.domain.deployment import Deployment
 
+pytestmark = pytest.mark.long
+
 SHORT = (Step(weight=20, bake=3), Step(weight=50, approval=True))
 WHOLE = ["20 %", "50 %", "100 %", "promote"]
 

@@ -281,7 +281,8 @@ class Lock(Act):
             scope=self.scope, requester=member, reason="we look into it", until=until, level=level, hard=self.hard
         )
         # One that is being taken away at the same time may be gone already.
-        gone = self.scope in world.watch.unlocking
+        held = await world.store.locks.current(at=world.now())
+        gone = self.scope in world.watch.unlocking or all(one.id != lock.id or one.owner != lock.owner for one in held)
         world.watch.locks.append(ConfirmedLock(lock, world.loop.time(), gone))
         return lock
 
@@ -308,6 +309,8 @@ class TakeOver(Act):
         for one in world.watch.locks:
             one.lifted = one.lifted or one.lock.id == locks[0].id
         taken = await replica.engine.locking.take_over(locks[0].id, requester=member, reason="we need it now")
+        for one in world.watch.locks:  # also one of which somebody was told only meanwhile
+            one.lifted = one.lifted or one.lock.id == taken.id
         world.watch.locks.append(ConfirmedLock(taken, world.loop.time()))
         return taken
 

@@ -25,6 +25,8 @@ from bot.sandbox.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+pytestmark = pytest.mark.long
+
 JsonDict = dict[str, Any]
 
 

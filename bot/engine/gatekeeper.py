@@ -120,10 +120,9 @@ class Gatekeeper:
             return (gone,)
         facts = await self._facts_of(deployment, artifact=False)
         own = [one for one in facts.overrides if one.used_by is not None]
+        free = [one for one in facts.overrides if one.used_by is None]
         results = check_gates(replace(facts, overrides=own))
-        for one in facts.overrides if stopping(results) else ():
-            if one.used_by is not None:
-                continue
+        for one in free if stopping(results) else ():
             passing = check_gates(replace(facts, overrides=[*own, one]))
             if len(stopping(passing)) == len(stopping(results)):
                 continue

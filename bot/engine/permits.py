@@ -99,11 +99,10 @@ class Permits:
         if deployment.phase is not Phase.DEPLOYING or deployment.attempt != attempt:
             # A replica that was taken for dead wakes up, and another one has long gone on.
             return (GateResult(name="turn", verdict=Verdict.BLOCK, sentence="Its turn is over."),)
-        if not deployment.begun:
-            return () if deployment.is_rollback else stopping(await self.gatekeeper.ask_at_last(deployment))
         if deployment.is_rollback:
             return ()
-        return self._of_a_step(deployment, stopping(await self.gatekeeper.ask_at_last(deployment)))
+        stops = stopping(await self.gatekeeper.ask_at_last(deployment))
+        return self._of_a_step(deployment, stops) if deployment.begun else stops
 
     async def between_steps(self, deployment: Deployment) -> tuple[GateResult, ...]:
         """What keeps a rollout under way from its next step now: it was allowed as a whole, and only what stops the

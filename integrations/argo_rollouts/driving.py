@@ -38,8 +38,7 @@ async def change(
     """Make the change that ``build`` makes of what holds the template, once, with ``entry`` in its books."""
     wait, last = 0.05, None
     for _ in range(_ROUNDS):
-        holder = workload.holder(await workload.there())
-        found = await holder.there()
+        _, holder, found = await workload.both()
         if books.find(found, entry.operation) is not None:
             return Handle(operation=entry.operation, generation=f"{raw.uid(found)}:0")
         value = books.written(found, entry)
@@ -89,8 +88,7 @@ async def promote_fully(workload: RolloutWorkload, operation: OperationId) -> No
     loop = asyncio.get_running_loop()
     until = loop.time() + _TAKEN_UP_WITHIN
     while True:
-        one = await workload.there()
-        holder = await workload.holder(one).there()
+        one, _, holder = await workload.both()
         if not _is_of(holder, operation):
             return
         if steps.taken_up(one, holder):

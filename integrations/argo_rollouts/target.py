@@ -16,7 +16,6 @@ from bot.ports.target import ChecksSteps, Examines, SupportsAbort, SupportsPromo
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.patches import images_of
-from integrations._shared.kube.permissions import missing
 from integrations.argo_rollouts import books, driving, needs, steps
 from integrations.argo_rollouts.books import Entry
 from integrations.argo_rollouts.observing import observe
@@ -24,7 +23,7 @@ from integrations.argo_rollouts.running import running
 from integrations.argo_rollouts.workload import RolloutWorkload
 from integrations.kubernetes import changing, image, marks
 from integrations.kubernetes.health import health
-from integrations.kubernetes.needs import check, rule
+from integrations.kubernetes.needs import check, findings
 from integrations.kubernetes.options import WorkloadOptions
 from integrations.kubernetes.owners import owned_elsewhere
 from integrations.kubernetes.running import look
@@ -78,9 +77,7 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         return await changing.looked(lambda: self._planned(release))
 
     async def _planned(self, release: Release) -> Plan:
-        one = await self._workload.there()
-        workload = self._workload.holder(one)
-        holder = await workload.there()
+        one, workload, holder = await self._workload.both()
         self._check(one, holder, workload)
         await check(workload.kube, needs.needed(self._workload, workload))
         patch = changing.deploy_patch(workload, holder, release=release, operation=_TRIAL)
@@ -88,7 +85,7 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         now = await running(self._workload, one, holder, self._service)
         return Plan(
             current=now,
-            changes=tuple(self._changes(workload, holder, tried, release)),
+            changes=tuple(changing.image_changes(workload, holder, before=holder, tried=tried, release=release)),
             warnings=tuple(self._warnings(one, holder, workload, now)),
             no_change=bool(now and now.all_healthy and now.release.same_as(release) and steps.stable(one)),
         )
@@ -112,10 +109,8 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
 
         Where somebody has taken it away on the way, nothing is changed, and who follows the handle is told.
         """
-        one = await self._workload.there()
+        one, workload, holder = await self._workload.both()
         goal = self._goal(one, percent)
-        workload = self._workload.holder(one)
-        holder = await workload.there()
         rests = steps.rests(one)
         is_first = not rests or goal == rests[0].weight
         if is_first and books.find(holder, operation) is None and not self._has(workload, holder, release):
@@ -124,9 +119,8 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
 
     async def weight(self, *, release: Release) -> int | None:
         """What the release gets now; None while that changes."""
-        one = await self._workload.there()
-        workload = self._workload.holder(one)
-        if not self._has(workload, await workload.there(), release):
+        one, workload, holder = await self._workload.both()
+        if not self._has(workload, holder, release):
             return 0
         return steps.weight(one)
 
@@ -136,8 +130,8 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
 
     async def take_back(self, *, to: Running | None, operation: OperationId) -> Handle:
         """Send all traffic to the stable release at once, then put its template back, so that nothing goes on."""
-        one = await self._workload.there()
-        if books.find(await self._workload.holder(one).there(), operation) is None:
+        _, _, holder = await self._workload.both()
+        if books.find(holder, operation) is None:
             await driving.abort(self._workload)
         return await self._put_back(to, operation)
 
@@ -163,8 +157,7 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
 
     async def health(self, *, release: Release, check: HealthCheck) -> Health:
         """One fresh look at every pod of ``release``."""
-        one = await self._workload.there()
-        holder = await self._workload.holder(one).there()
+        one, _, holder = await self._workload.both()
         # Its pods are the Rollout's, its template may stand elsewhere.
         shown = {**one, "spec": {**one.get("spec", {}), "template": raw.at(holder, "spec", "template")}}
         return await health([await look(self._workload, shown)], release, check, port=None)
@@ -173,16 +166,7 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         """Whether the Rollout is there, and what we may do with it."""
         one = await self._workload.read()
         holder = self._workload.holder(one) if one is not None else self._workload
-        wanted = needs.needed(self._workload, holder)
-        lacks = set(await missing(self._workload.kube, wanted))
-        found = [
-            Finding(
-                ok=each not in lacks,
-                what=f"{'may not' if each in lacks else 'may'} {each}",
-                fix=rule(each) if each in lacks else "",
-            )
-            for each in wanted
-        ]
+        found = await findings(self._workload.kube, needs.needed(self._workload, holder))
         where = f"Rollout {self._workload.name} in namespace {self._workload.namespace}"
         if one is None:
             fix = "Create it; the bot only changes what is there."
@@ -211,9 +195,8 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         def build(workload: Workload, holder: Object) -> list[Operation]:
             return changing.deploy_patch(workload, holder, release=release, operation=operation)
 
-        one = await self._workload.there()
-        workload = self._workload.holder(one)
-        self._check(one, await workload.there(), workload)
+        one, workload, holder = await self._workload.both()
+        self._check(one, holder, workload)
         return await driving.change(self._workload, self._entry(release, operation, goal), build)
 
     async def _put_back(self, to: Running | None, operation: OperationId) -> Handle:
@@ -266,21 +249,6 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         owners = owned_elsewhere(holder, workload.containers(holder))
         if owners and self._options.owned_elsewhere == "refuse":
             raise ProviderRejected(" ".join(owners), provider=PROVIDER)
-
-    def _changes(self, workload: Workload, holder: Object, tried: Object, release: Release) -> list[str]:
-        wanted, before, after = image.location(release) or "", images_of(holder), images_of(tried)
-        found = []
-        for container in workload.containers(holder):
-            if not image.same(after.get(container, ""), wanted):
-                raise ProviderRejected(
-                    f"The cluster makes {image.shown(after.get(container, ''))} of the image of {workload.name}, so "
-                    f"what would run is not {release.version}.",
-                    provider=PROVIDER,
-                )
-            if not image.same(before[container], wanted):
-                was = image.shown(before[container])
-                found.append(f"{workload.name}: {container} runs {image.shown(wanted)} instead of {was}.")
-        return found
 
     def _warnings(self, one: Object, holder: Object, workload: Workload, now: Running | None) -> list[str]:
         found = owned_elsewhere(holder, workload.containers(holder))

@@ -69,6 +69,15 @@ class RolloutWorkload(Workload):
             WorkloadOptions(name=raw.text(reference, "name"), containers=list(self.options.named)),
         )
 
+    async def both(self) -> tuple[Object, Workload, Object]:
+        """The Rollout, where its template stands, and what stands there: read once where that is the Rollout itself.
+
+        Raises `ProviderRejected` when either is missing.
+        """
+        one = await self.there()
+        holder = self.holder(one)
+        return one, holder, one if holder is self else await holder.there()
+
     def _mine(self, pod: Object) -> bool:
         wanted = f"{self.name}-{raw.text(pod, 'metadata', 'labels', HASH)}"
         return any(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.domain.finding import Finding
 from integrations._shared.kube.permissions import Permission
-from integrations._shared.kube.permissions import missing as lacking
 from integrations.kubernetes import needs
 
 if TYPE_CHECKING:
@@ -29,18 +27,3 @@ def helpful(place: Place) -> list[Permission]:
     """Without these less can be told about what went wrong."""
     options = place.options
     return needs.helpful(place.workload, logs=options.log_lines > 0, proxy=options.probe_port is not None)
-
-
-async def findings(place: Place) -> list[Finding]:
-    """For each permission whether we have it, and the rule that grants it. Raises `ProviderError`."""
-    must, may = needed(place), helpful(place)
-    lacks = set(await lacking(place.kube, [*must, *may]))
-    return [
-        Finding(
-            ok=permission not in lacks,
-            what=f"{'may not' if permission in lacks else 'may'} {permission}"
-            + (", so less can be told when something is wrong" if permission in lacks and permission in may else ""),
-            fix=needs.rule(permission) if permission in lacks else "",
-        )
-        for permission in [*must, *may]
-    ]

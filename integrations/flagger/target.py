@@ -15,13 +15,12 @@ from bot.domain.gate import Goal, place
 from bot.domain.ids import OperationId
 from bot.domain.rollout import Plan
 from bot.ports.target import ChecksSteps, Examines, SupportsAbort, SupportsPromote, SupportsTrafficWeight, Target
-from integrations._shared.kube import patches
 from integrations._shared.kube.errors import PROVIDER
 from integrations.flagger import driving, hooks, needs, running, ticket
 from integrations.flagger.canary import TERMINAL
 from integrations.flagger.observing import Pace, observe
 from integrations.flagger.place import Place, rolled_out
-from integrations.kubernetes import changing, image
+from integrations.kubernetes import changing
 from integrations.kubernetes import needs as plain_needs
 from integrations.kubernetes.health import health
 from integrations.kubernetes.owners import owned_elsewhere
@@ -198,7 +197,7 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
 
     async def examine(self) -> Sequence[Finding]:
         """Whether the Canary is there and asks the bot, and what we may do with it."""
-        found = await needs.findings(self.place)
+        found = await plain_needs.findings(self.place.kube, needs.needed(self.place), needs.helpful(self.place))
         if not found[0].ok:
             return found
         try:
@@ -224,21 +223,8 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
         return f"Under spec.analysis of the Canary:\n{hooks.as_yaml(self.place.door, self.place.key)}"
 
     def _changes(self, seen: Seen, one: Object, tried: Object, release: Release) -> list[str]:
-        wanted = image.location(release) or ""
-        after = patches.images_of(tried)
-        before = patches.images_of(seen.primary if seen.primary is not None else one)
-        found = []
-        for container in self.place.workload.containers(one):
-            if not image.same(after.get(container, ""), wanted):
-                raise ProviderRejected(
-                    f"The cluster makes {image.shown(after.get(container, ''))} of the image of "
-                    f"{self.place.workload.name}, so what would run is not {release.version}.",
-                    provider=PROVIDER,
-                )
-            if not image.same(before.get(container, ""), wanted):
-                was = image.shown(before.get(container, ""))
-                found.append(f"{self.place.workload.name}: {container} runs {image.shown(wanted)} instead of {was}.")
-        return found
+        before = seen.primary if seen.primary is not None else one
+        return list(changing.image_changes(self.place.workload, one, before=before, tried=tried, release=release))
 
     def _warnings(self, canary: Canary, one: Object) -> list[str]:
         found = list(owned_elsewhere(one, self.place.workload.containers(one)))

@@ -20,7 +20,7 @@ from integrations.kubernetes.owners import owned_elsewhere
 from integrations.kubernetes.running import recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from bot.domain.ids import OperationId
     from bot.domain.release import Release
@@ -77,6 +77,24 @@ async def looked(look: Callable[[], Awaitable[Plan]]) -> Plan:
         except Conflict as error:
             last = error.message
     raise ProviderUnavailable(f"It is being changed by others all the time: {last}", provider=PROVIDER)
+
+
+def image_changes(workload: Workload, one: Object, *, before: Object, tried: Object, release: Release) -> Iterator[str]:
+    """A sentence for each container of ``one`` that runs another image after the patch that was tried.
+
+    ``before`` has the images of now. Raises `ProviderRejected` when the cluster makes something else of the image.
+    """
+    wanted, was, after = image.location(release) or "", patches.images_of(before), patches.images_of(tried)
+    for container in workload.containers(one):
+        if not image.same(after.get(container, ""), wanted):
+            raise ProviderRejected(
+                f"The cluster makes {image.shown(after.get(container, ''))} of the image of {workload.name}, so what "
+                f"would run is not {release.version}.",
+                provider=PROVIDER,
+            )
+        if not image.same(was.get(container, ""), wanted):
+            shown = image.shown(was.get(container, ""))
+            yield f"{workload.name}: {container} runs {image.shown(wanted)} instead of {shown}."
 
 
 def check(one: Object, workload: Workload, *, owned: str, restoring: bool = False) -> None:

@@ -52,18 +52,17 @@ async def check(kube: Kube, wanted: Sequence[Permission]) -> None:
         )
 
 
-async def findings(workload: Workload, *, logs: bool, proxy: bool) -> list[Finding]:
-    """For each permission whether we have it, and the rule that grants it. Raises `ProviderError`."""
-    kube, must = workload.kube, needed(workload)
-    may = helpful(workload, logs=logs, proxy=proxy)
+async def findings(kube: Kube, must: Sequence[Permission], may: Sequence[Permission] = ()) -> list[Finding]:
+    """For each permission whether we have it, and the rule that grants it. Raises `ProviderError`.
+
+    Without those of ``must`` nothing can be deployed, without those of ``may`` less can be told.
+    """
     lacks = set(await missing(kube, [*must, *may]))
     return [
         Finding(
             ok=permission not in lacks,
-            what=f"{'may' if permission not in lacks else 'may not'} {permission}"
-            + (
-                "" if permission in must or permission not in lacks else ", so less can be told when something is wrong"
-            ),
+            what=f"{'may not' if permission in lacks else 'may'} {permission}"
+            + (", so less can be told when something is wrong" if permission in lacks and permission in may else ""),
             fix=rule(permission) if permission in lacks else "",
         )
         for permission in [*must, *may]

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import ProviderRejected
 from bot.domain.ids import OperationId
 from bot.domain.rollout import Plan
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
-from integrations._shared.kube.errors import PROVIDER
-from integrations._shared.kube.patches import images_of
-from integrations.kubernetes import image, marks
-from integrations.kubernetes.changing import deploy_patch
+from integrations.kubernetes import marks
+from integrations.kubernetes.changing import deploy_patch, image_changes
 from integrations.kubernetes.judging import Mine, Stand, judge
 from integrations.kubernetes.owners import owned_elsewhere
 from integrations.kubernetes.workload import replicas
@@ -52,18 +49,8 @@ async def plan(looks: Sequence[Look], current: Running, release: Release) -> Pla
 
 
 def _changes(each: Look, tried: Object, release: Release) -> Iterator[str]:
-    name, before, after = each.workload.name, images_of(each.one), images_of(tried)
-    wanted = image.location(release) or ""
-    ours = each.workload.containers(each.one)
-    for container in ours:
-        if not image.same(after.get(container, ""), wanted):
-            raise ProviderRejected(
-                f"The cluster makes {image.shown(after.get(container, ''))} of the image of {name}, so what would run "
-                f"is not {release.version}.",
-                provider=PROVIDER,
-            )
-        if not image.same(before[container], wanted):
-            yield f"{name}: {container} runs {image.shown(wanted)} instead of {image.shown(before[container])}."
+    name = each.workload.name
+    yield from image_changes(each.workload, each.one, before=each.one, tried=tried, release=release)
     others = [
         place
         for place in _differences(raw.at(each.one, "spec"), raw.at(tried, "spec"), "spec")

@@ -105,9 +105,8 @@ class KubernetesTarget(Target, Examines):
         """Whether the Deployments are there, and what we may do with them."""
         found: list[Finding] = []
         for workload in self._workloads:
-            rights = await needs.findings(
-                workload, logs=self._options.log_lines > 0, proxy=self._options.probe_port is not None
-            )
+            may = needs.helpful(workload, logs=self._options.log_lines > 0, proxy=self._options.probe_port is not None)
+            rights = await needs.findings(self._kube, needs.needed(workload), may)
             found += rights
             if rights[0].ok:
                 found.append(await _there(workload))

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.domain.ids import OperationId
-from integrations.kubernetes import marks
+from integrations._shared.workloads import marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

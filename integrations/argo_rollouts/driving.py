@@ -15,8 +15,8 @@ from bot.domain.rollout import Handle
 from integrations._shared.kube import patches, raw
 from integrations._shared.kube.api import Conflict
 from integrations._shared.kube.errors import PROVIDER
+from integrations._shared.workloads import image, marks
 from integrations.argo_rollouts import books, steps
-from integrations.kubernetes import image, marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from bot.domain.ids import OperationId
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
+    from integrations._shared.workloads.workload import Workload
     from integrations.argo_rollouts.books import Entry
     from integrations.argo_rollouts.workload import RolloutWorkload
-    from integrations.kubernetes.workload import Workload
 
 _ROUNDS = 6
 _TAKEN_UP_WITHIN = 15.0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from integrations._shared.kube.permissions import Permission
 
 if TYPE_CHECKING:
+    from integrations._shared.workloads.workload import Workload
     from integrations.argo_rollouts.workload import RolloutWorkload
-    from integrations.kubernetes.workload import Workload
 
 _GROUP = "argoproj.io"
 

@@ -11,9 +11,9 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
+from integrations._shared.workloads.diagnosis import diagnose
+from integrations._shared.workloads.judging import Stand
 from integrations.argo_rollouts.judging import Mine, judge
-from integrations.kubernetes.diagnosis import diagnose
-from integrations.kubernetes.judging import Stand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bot.domain.errors import ProviderError
     from bot.domain.rollout import Handle
     from integrations._shared.kube.raw import Object
+    from integrations._shared.workloads.judging import View
     from integrations.argo_rollouts.workload import RolloutWorkload
-    from integrations.kubernetes.judging import View
 
 _MARGIN = 30.0
 _OUTCOMES = {

@@ -9,11 +9,11 @@ from bot.domain.release import Release
 from bot.domain.rollout import Running
 from integrations._shared.kube import raw
 from integrations._shared.kube.patches import template_images
+from integrations._shared.workloads import image, marks
+from integrations._shared.workloads.running import TEMPLATE
+from integrations._shared.workloads.workload import ready, replicas, runs
 from integrations.argo_rollouts import books, steps
 from integrations.argo_rollouts.workload import HASH
-from integrations.kubernetes import image, marks
-from integrations.kubernetes.running import TEMPLATE
-from integrations.kubernetes.workload import ready, replicas, runs
 
 if TYPE_CHECKING:
     from bot.domain.ids import ServiceName

@@ -16,17 +16,16 @@ from bot.ports.target import ChecksSteps, Examines, SupportsAbort, SupportsPromo
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.patches import images_of
+from integrations._shared.workloads import changing, image, marks
+from integrations._shared.workloads.health import health
+from integrations._shared.workloads.needs import check, findings
+from integrations._shared.workloads.owners import owned_elsewhere
+from integrations._shared.workloads.running import look
 from integrations.argo_rollouts import books, driving, needs, steps
 from integrations.argo_rollouts.books import Entry
 from integrations.argo_rollouts.observing import observe
 from integrations.argo_rollouts.running import running
 from integrations.argo_rollouts.workload import RolloutWorkload
-from integrations.kubernetes import changing, image, marks
-from integrations.kubernetes.health import health
-from integrations.kubernetes.needs import check, findings
-from integrations.kubernetes.options import WorkloadOptions
-from integrations.kubernetes.owners import owned_elsewhere
-from integrations.kubernetes.running import look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from integrations._shared.kube.api import Kube
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
+    from integrations._shared.workloads.workload import Workload
     from integrations.argo_rollouts.options import ArgoRolloutsOptions
-    from integrations.kubernetes.workload import Workload
 
 _STRATEGIES = {"canary": False, "blue-green": True}
 _TRIAL = OperationId("plan")
@@ -62,7 +61,7 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         self._options = options
         self._service = service
         self._environment = environment
-        named = WorkloadOptions(name=options.rollout, container=options.container, containers=options.containers)
+        named = options.of(options.rollout)
         self._workload = RolloutWorkload(kube, options.namespace, named)
 
     async def current(self) -> Running | None:

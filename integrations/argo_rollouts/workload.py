@@ -9,8 +9,8 @@ from bot.domain.errors import ProviderRejected
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.names import path_to
-from integrations.kubernetes.options import WorkloadOptions
-from integrations.kubernetes.workload import Workload, selector
+from integrations._shared.workloads.options import WorkloadOptions
+from integrations._shared.workloads.workload import Workload, selector
 
 if TYPE_CHECKING:
     from integrations._shared.kube.raw import Object

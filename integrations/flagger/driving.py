@@ -18,10 +18,10 @@ from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle, Running
 from integrations._shared.kube import patches, raw
 from integrations._shared.kube.errors import PROVIDER
+from integrations._shared.workloads import changing, image, marks
+from integrations._shared.workloads.running import TEMPLATE
 from integrations.flagger import hooks, judging, ticket
 from integrations.flagger.canary import ASKED_FOR_ROLLBACK, TERMINAL, Canary
-from integrations.kubernetes import changing, image, marks
-from integrations.kubernetes.running import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from bot.domain.ids import OperationId
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
+    from integrations._shared.workloads.workload import Workload
     from integrations.flagger.place import Place, Seen
-    from integrations.kubernetes.workload import Workload
 
     Build = Callable[[Workload, Object], list[Operation]]
 

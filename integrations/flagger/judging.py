@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from bot.domain.gate import Goal
 from bot.domain.ids import OperationId
 from integrations._shared.kube import raw
+from integrations._shared.workloads import judging, marks
 from integrations.flagger.canary import GONE
 from integrations.flagger.place import rolled_out
-from integrations.kubernetes import judging, marks
 
 if TYPE_CHECKING:
     from integrations._shared.kube.raw import Object

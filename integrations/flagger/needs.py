@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from integrations._shared.kube.permissions import Permission
-from integrations.kubernetes import needs
+from integrations._shared.workloads import needs
 
 if TYPE_CHECKING:
     from integrations.flagger.place import Place

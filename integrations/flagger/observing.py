@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import ProviderError
 from bot.domain.gate import Goal
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
+from integrations._shared.workloads import marks
+from integrations._shared.workloads.diagnosis import diagnose
 from integrations.flagger import driving, ticket
 from integrations.flagger.canary import TERMINAL
 from integrations.flagger.judging import Stand, View, judge
 from integrations.flagger.place import rolled_out
-from integrations.kubernetes import marks
-from integrations.kubernetes.diagnosis import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

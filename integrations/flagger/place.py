@@ -13,8 +13,8 @@ from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.names import path_to
 from integrations._shared.kube.patches import images_of
+from integrations._shared.workloads import image
 from integrations.flagger.canary import API, TERMINAL, Canary
-from integrations.kubernetes import image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from bot.ports.gates import Gates
     from integrations._shared.kube.api import Kube
     from integrations._shared.kube.raw import Object
+    from integrations._shared.workloads.workload import Workload
     from integrations.flagger.options import FlaggerOptions
     from integrations.flagger.ticket import Ticket
-    from integrations.kubernetes.workload import Workload
 
 _ROUNDS = 10
 

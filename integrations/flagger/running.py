@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from integrations._shared.kube import patches, raw
-from integrations.kubernetes import image, marks
-from integrations.kubernetes import running as plain
-from integrations.kubernetes.workload import HASH
+from integrations._shared.workloads import image, marks
+from integrations._shared.workloads import running as plain
+from integrations._shared.workloads.workload import HASH
 
 if TYPE_CHECKING:
     from bot.domain.ids import ServiceName

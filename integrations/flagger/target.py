@@ -16,16 +16,16 @@ from bot.domain.ids import OperationId
 from bot.domain.rollout import Plan
 from bot.ports.target import ChecksSteps, Examines, SupportsAbort, SupportsPromote, SupportsTrafficWeight, Target
 from integrations._shared.kube.errors import PROVIDER
+from integrations._shared.workloads import changing
+from integrations._shared.workloads import needs as plain_needs
+from integrations._shared.workloads.health import health
+from integrations._shared.workloads.owners import owned_elsewhere
+from integrations._shared.workloads.running import look
+from integrations._shared.workloads.workload import Workload, replicas
 from integrations.flagger import driving, hooks, needs, running, ticket
 from integrations.flagger.canary import TERMINAL
 from integrations.flagger.observing import Pace, observe
 from integrations.flagger.place import Place, rolled_out
-from integrations.kubernetes import changing
-from integrations.kubernetes import needs as plain_needs
-from integrations.kubernetes.health import health
-from integrations.kubernetes.owners import owned_elsewhere
-from integrations.kubernetes.running import look
-from integrations.kubernetes.workload import Workload, replicas
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -14,9 +14,9 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
-from integrations.kubernetes import marks
-from integrations.kubernetes.diagnosis import diagnose
-from integrations.kubernetes.judging import Mine, Stand, View, judge
+from integrations._shared.workloads import marks
+from integrations._shared.workloads.diagnosis import diagnose
+from integrations._shared.workloads.judging import Mine, Stand, View, judge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from bot.domain.errors import ProviderError
     from bot.domain.rollout import Handle
     from integrations._shared.kube.raw import Object
-    from integrations.kubernetes.diagnosis import Trouble
-    from integrations.kubernetes.workload import Workload
+    from integrations._shared.workloads.diagnosis import Trouble
+    from integrations._shared.workloads.workload import Workload
 
 _FOREVER = 2**31 - 1
 _MARGIN = 30.0

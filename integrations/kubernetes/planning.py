@@ -8,11 +8,11 @@ from bot.domain.ids import OperationId
 from bot.domain.rollout import Plan
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
-from integrations.kubernetes import marks
-from integrations.kubernetes.changing import deploy_patch, image_changes
-from integrations.kubernetes.judging import Mine, Stand, judge
-from integrations.kubernetes.owners import owned_elsewhere
-from integrations.kubernetes.workload import replicas
+from integrations._shared.workloads import marks
+from integrations._shared.workloads.changing import deploy_patch, image_changes
+from integrations._shared.workloads.judging import Mine, Stand, judge
+from integrations._shared.workloads.owners import owned_elsewhere
+from integrations._shared.workloads.workload import replicas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bot.domain.release import Release
     from bot.domain.rollout import Running
     from integrations._shared.kube.raw import Object
-    from integrations.kubernetes.running import Look
+    from integrations._shared.workloads.running import Look
 
 _TRIAL = OperationId("plan")
 _MOST = 10

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import ProviderRejected
 from bot.domain.finding import Finding
 from bot.ports.target import Examines, Target
-from integrations.kubernetes import changing, marks, needs, planning
-from integrations.kubernetes.health import asked_at, health
+from integrations._shared.workloads import changing, marks, needs
+from integrations._shared.workloads.health import asked_at, health
+from integrations._shared.workloads.running import look, running
+from integrations._shared.workloads.workload import Workload
+from integrations.kubernetes import planning
 from integrations.kubernetes.observing import Watching, observe
-from integrations.kubernetes.running import look, running
-from integrations.kubernetes.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from integrations._shared.kube.api import Kube
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
+    from integrations._shared.workloads.running import Look
     from integrations.kubernetes.options import KubernetesOptions
-    from integrations.kubernetes.running import Look
 
 
 class KubernetesTarget(Target, Examines):

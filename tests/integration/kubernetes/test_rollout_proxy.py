@@ -15,8 +15,8 @@ from bot.domain.catalog import HealthCheck
 from bot.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable
 from integrations._shared.kube.access import Access
 from integrations._shared.kube.api import Elsewhere, Kube
-from integrations.kubernetes import health as healths
-from integrations.kubernetes.running import look
+from integrations._shared.workloads import health as healths
+from integrations._shared.workloads.running import look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

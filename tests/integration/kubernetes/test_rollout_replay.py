@@ -19,8 +19,8 @@ from bot.domain.ids import OperationId
 from integrations._shared.kube.api import Event
 from integrations._shared.kube.following import Known
 from integrations._shared.kube.patches import images_of
-from integrations.kubernetes import marks
-from integrations.kubernetes.judging import Mine, Stand, View, judge
+from integrations._shared.workloads import marks
+from integrations._shared.workloads.judging import Mine, Stand, View, judge
 
 RECORDED = Path(__file__).parent / "recorded" / "k8s136_deployment_watch.jsonl"
 DONE_AT = {2: "683", 4: "712"}

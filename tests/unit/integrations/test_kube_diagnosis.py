@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integrations.kubernetes.diagnosis import _look
+from integrations._shared.workloads.diagnosis import _look
 
 NODE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
 

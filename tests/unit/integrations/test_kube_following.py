@@ -13,12 +13,13 @@ from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Handle
 from integrations._shared.kube.api import Event
 from integrations._shared.kube.following import Known
-from integrations.kubernetes import image, marks
-from integrations.kubernetes.judging import Mine, Stand, judge
+from integrations._shared.workloads import image, marks
+from integrations._shared.workloads.judging import Mine, Stand, judge
+from integrations._shared.workloads.options import WorkloadOptions
+from integrations._shared.workloads.owners import owned_elsewhere, who_changed
+from integrations._shared.workloads.workload import Workload, runs, selector
 from integrations.kubernetes.observing import read
-from integrations.kubernetes.options import KubernetesOptions, WorkloadOptions
-from integrations.kubernetes.owners import owned_elsewhere, who_changed
-from integrations.kubernetes.workload import Workload, runs, selector
+from integrations.kubernetes.options import KubernetesOptions
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.api import MANAGER
-from integrations.kubernetes import marks
+from integrations._shared.workloads import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

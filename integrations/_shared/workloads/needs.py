@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from integrations._shared.kube.api import Kube
-    from integrations.kubernetes.workload import Workload
+    from integrations._shared.workloads.workload import Workload
 
 
 def needed(workload: Workload) -> list[Permission]:

@@ -10,12 +10,12 @@ from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.names import path_to
 from integrations._shared.kube.patches import images_of
-from integrations.kubernetes import image
+from integrations._shared.workloads import image
 
 if TYPE_CHECKING:
     from integrations._shared.kube.api import Kube
     from integrations._shared.kube.raw import Object
-    from integrations.kubernetes.options import WorkloadOptions
+    from integrations._shared.workloads.options import WorkloadOptions
 
 HASH = "pod-template-hash"
 _OPERATORS = {"In": "in", "NotIn": "notin"}

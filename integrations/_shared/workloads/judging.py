@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.patches import images_of
-from integrations.kubernetes import image, marks
-from integrations.kubernetes.owners import who_changed, who_paused
-from integrations.kubernetes.workload import replicas
+from integrations._shared.workloads import image, marks
+from integrations._shared.workloads.owners import who_changed, who_paused
+from integrations._shared.workloads.workload import replicas
 
 if TYPE_CHECKING:
     from bot.domain.ids import OperationId

@@ -15,9 +15,9 @@ from bot.domain.rollout import Handle
 from integrations._shared.kube import patches, raw
 from integrations._shared.kube.api import Conflict
 from integrations._shared.kube.errors import PROVIDER
-from integrations.kubernetes import image, marks
-from integrations.kubernetes.owners import owned_elsewhere
-from integrations.kubernetes.running import recorded
+from integrations._shared.workloads import image, marks
+from integrations._shared.workloads.owners import owned_elsewhere
+from integrations._shared.workloads.running import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bot.domain.rollout import Plan, Running
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
-    from integrations.kubernetes.workload import Workload
+    from integrations._shared.workloads.workload import Workload
 
 _ROUNDS = 6
 

@@ -11,15 +11,15 @@ from bot.domain.release import Artifact, Release
 from bot.domain.rollout import Running
 from integrations._shared.kube import raw
 from integrations._shared.kube.patches import images_of, template_images
-from integrations.kubernetes import image, marks
-from integrations.kubernetes.workload import HASH, ready, replicas, runs
+from integrations._shared.workloads import image, marks
+from integrations._shared.workloads.workload import HASH, ready, replicas, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.domain.ids import ServiceName
     from integrations._shared.kube.raw import Object
-    from integrations.kubernetes.workload import Workload
+    from integrations._shared.workloads.workload import Workload
 
 TEMPLATE = "template"
 """Among the details: the whole raw template of each Deployment, by its name, as JSON."""

@@ -14,14 +14,14 @@ from integrations._shared.kube import raw
 from integrations._shared.kube.names import is_label, is_subdomain, path_to
 from integrations._shared.kube.patches import template_images
 from integrations._shared.redact import last_lines
-from integrations.kubernetes import image, marks
-from integrations.kubernetes.workload import ready
+from integrations._shared.workloads import image, marks
+from integrations._shared.workloads.workload import ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from integrations._shared.kube.raw import Object
-    from integrations.kubernetes.workload import Workload
+    from integrations._shared.workloads.workload import Workload
 
 _PULL: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ImageInspectError", "ErrImageNeverPull",
                 "RegistryUnavailable", "SignatureValidationFailed")  # fmt: skip

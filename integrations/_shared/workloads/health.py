@@ -14,8 +14,8 @@ from bot.domain.rollout import Health
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.names import is_http_path, is_subdomain, path_to
-from integrations.kubernetes import marks
-from integrations.kubernetes.workload import ready, replicas, runs
+from integrations._shared.workloads import marks
+from integrations._shared.workloads.workload import ready, replicas, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bot.domain.catalog import HealthCheck
     from bot.domain.release import Release
     from integrations._shared.kube.raw import Object
-    from integrations.kubernetes.running import Look
+    from integrations._shared.workloads.running import Look
 
 
 def asked_at(one: Object, container: str, *, port: int | None, path: str) -> marks.Probe | None:

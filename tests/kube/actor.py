@@ -63,8 +63,7 @@ class Actor:
 
     def owned(self, kind: str, owner: Object) -> list[Object]:
         """What ``owner`` controls, oldest first."""
-        meta = owner["metadata"]
-        found = self.store.all(BY_PLURAL[kind], meta["namespace"], lambda each: controller(each) == meta["uid"])
+        found = self.store.see(BY_PLURAL[kind], of=owner["metadata"]["uid"])
         return sorted(found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
 
     def event(self, about: Object, reason: str, message: str, kind: str = "Normal") -> None:
@@ -72,10 +71,9 @@ class Actor:
         meta, now = about["metadata"], self.clock.stamp()
 
         def same(each: Object) -> bool:
-            is_about = each["involvedObject"].get("uid") == meta["uid"]
-            return bool(is_about and each["reason"] == reason and each["message"] == message)
+            return bool(each["reason"] == reason and each["message"] == message)
 
-        for each in self.store.all(BY_PLURAL["events"], meta["namespace"], same):
+        for each in filter(same, self.store.see(BY_PLURAL["events"], of=meta["uid"])):
             self.write("events", each, lambda live: live.update(count=live["count"] + 1, lastTimestamp=now))
             return
         involved = {
@@ -92,7 +90,7 @@ class Actor:
         })  # fmt: skip
 
     def _going(self) -> set[str]:
-        spaces = self.store.all(BY_PLURAL["namespaces"])
+        spaces = self.store.see(BY_PLURAL["namespaces"])
         return {each["metadata"]["name"] for each in spaces if each["metadata"].get("deletionTimestamp")}
 
 
@@ -122,14 +120,6 @@ class Paced(Actor):
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-
-def controller(found: Object) -> str | None:
-    """The uid of what controls ``found``."""
-    for each in found["metadata"].get("ownerReferences") or []:
-        if each.get("controller"):
-            return str(each["uid"])
-    return None
 
 
 def owner_reference(owner: Object) -> Object:

@@ -55,7 +55,7 @@ class Kubelet(Actor):
     def tick(self) -> bool:
         """One step in the life of every pod; whether any had one."""
         before = len(self.store.changes)
-        for pod in self.store.all(BY_PLURAL["pods"]):
+        for pod in self.store.see(BY_PLURAL["pods"]):
             if pod["metadata"].get("deletionTimestamp"):
                 self.delete("pods", pod, gracePeriodSeconds=0)
             elif not pod["spec"].get("nodeName"):

@@ -80,7 +80,7 @@ def listed(store: Store, scope: Scope, query: Mapping[str, str], *, gone: bool =
     elif asked and query.get("resourceVersionMatch") == "Exact":
         version = asked
     found = [each for each in store.at(scope.resource, version) if scope.holds(each)] if version != store.version else [
-        each for each in store.all(scope.resource, scope.namespace) if scope.holds(each)
+        *store.all(scope.resource, scope.namespace, scope.holds)
     ]  # fmt: skip
     found = [each for each in found if _key(each) > start]
     meta: Object = {"resourceVersion": str(version)}

@@ -26,7 +26,7 @@ class ReplicaSets(Actor):
     def tick(self) -> bool:
         """One round over all; whether anything was written."""
         before = len(self.store.changes)
-        for found in self.store.all(BY_PLURAL["replicasets"]):
+        for found in self.store.see(BY_PLURAL["replicasets"]):
             if not found["metadata"].get("deletionTimestamp"):
                 self.sync(found)
         return len(self.store.changes) > before

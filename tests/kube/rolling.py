@@ -47,7 +47,7 @@ class Deployments(Actor):
     def tick(self) -> bool:
         """One round over all; whether anything was written."""
         before = len(self.store.changes)
-        for found in self.store.all(BY_PLURAL["deployments"]):
+        for found in self.store.see(BY_PLURAL["deployments"]):
             self.sync(found)
         return len(self.store.changes) > before
 

@@ -42,6 +42,7 @@ class Store:
 
     def __init__(self, first_version: int = 600) -> None:
         self._objects: dict[Resource, dict[Place, Object]] = {}
+        self._of: dict[tuple[Resource, str], dict[Place, Object]] = {}
         self._first = self._version = first_version
         self._news = asyncio.Event()
         self.changes: list[Change] = []
@@ -65,6 +66,14 @@ class Store:
         near = [each for place, each in found if not namespace or place[0] == namespace]
         return [deepcopy(each) for each in near if where is None or where(each)]
 
+    def see(self, resource: Resource, of: str | None = None) -> list[Object]:
+        """What controllers go through in each of their rounds, sorted, and not to be changed within: no deep copies.
+
+        ``of``: only what the object with this uid controls, or what is told about it.
+        """
+        found = self._objects.get(resource, {}) if of is None else self._of.get((resource, of), {})
+        return [dict(each) for _, each in sorted(found.items())]
+
     def peek(self) -> list[tuple[Resource, Object]]:
         """Everything, to be looked at only: no copies."""
         return [(resource, each) for resource, found in self._objects.items() for each in found.values()]
@@ -75,6 +84,8 @@ class Store:
 
     def remove(self, resource: Resource, place: Place) -> Object:
         before = self._objects[resource].pop(place)
+        if (owner := _owner(before)) is not None:
+            self._of[resource, owner].pop(place)
         return self._record("DELETED", resource, place, before, before)
 
     def _record(self, kind: str, resource: Resource, place: Place, new: Object, before: Object | None) -> Object:
@@ -83,6 +94,11 @@ class Store:
         new["metadata"]["resourceVersion"] = str(self._version)
         if kind != "DELETED":
             self._objects.setdefault(resource, {})[place] = new
+            was, owner = before and _owner(before), _owner(new)
+            if was is not None and was != owner:
+                self._of[resource, was].pop(place)
+            if owner is not None:
+                self._of.setdefault((resource, owner), {})[place] = new
         self.changes.append(Change(self._version, kind, resource, place, new, before))
         self._news.set()
         return deepcopy(new)
@@ -123,3 +139,12 @@ class Store:
         except TimeoutError:
             return False
         return len(self.changes) > seen
+
+
+def _owner(found: Object) -> str | None:
+    """The uid of what controls it, or what it is about."""
+    for each in found["metadata"].get("ownerReferences") or []:
+        if each.get("controller"):
+            return str(each["uid"])
+    about = found.get("involvedObject", {}).get("uid")
+    return None if about is None else str(about)

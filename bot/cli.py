@@ -140,7 +140,7 @@ def doctor(config: Path, database_url: str | None, data_dir: Path, timeout: floa
     """Look whether the bot has all that it needs: settings, catalog, database, Slack, clusters, and rights everywhere.
 
     Names each right that is missing with the lines of YAML that grant it. Changes nothing. Exit code: 0 when everything
-    is as it must be, 1 when something is not, 2 for a command line that cannot be read.
+    can be deployed (also where less can be told of it), 1 when not, 2 for a command line that cannot be read.
     """
 
     def prepared() -> Coroutine[object, object, None]:

@@ -35,11 +35,15 @@ class Looked:
 
     about: str
     findings: tuple[Finding, ...]
+    group: str = "The bot"
+    """What it belongs to, for who reads of many things."""
+    part: str = ""
+    """What it is called within that; empty: as it is called anyway."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong with it."""
-        return all(finding.ok for finding in self.findings)
+        """Whether nothing is wrong with it. What only tells less is not wrong."""
+        return not any(finding.wrong for finding in self.findings)
 
 
 @dataclass(kw_only=True)
@@ -150,7 +154,7 @@ class Doctor:
             version = await providers.clusters.version(catalog, name)
             return [Finding(ok=True, what=f"answers, Kubernetes {version}")]
 
-        looked = await self._look(f"cluster {name}", look)
+        looked = await self._look(f"cluster {name}", look, group="Clusters", part=name)
         if not looked.ok:
             self._broken.add(name)
         return looked
@@ -162,7 +166,7 @@ class Doctor:
                 return [Finding(ok=True, what="can be read; there is no version yet")]
             return [Finding(ok=True, what=f"can be read; the newest is {newest[0]}")]
 
-        return await self._look(f"versions of {service.name}", look)
+        return await self._look(f"versions of {service.name}", look, group=f"Service {service.name}", part="versions")
 
     async def _place(
         self, catalog: Catalog, providers: RegisteredProviders, service: Service, environment: Environment
@@ -180,7 +184,8 @@ class Doctor:
                 return [Finding(ok=True, what=f"a target of type {reference.kind} asks for no rights")]
             return await target.examine()
 
-        return await self._look(f"{service.name} in {environment.name}", look)
+        about = f"{service.name} in {environment.name}"
+        return await self._look(about, look, group=f"Service {service.name}", part=environment.name)
 
     async def _previews(self, catalog: Catalog, providers: RegisteredProviders, name: str) -> Looked:
         from bot.bootstrap import SharedPreviews
@@ -196,9 +201,9 @@ class Doctor:
                 return [Finding(ok=True, what="previews of this type ask for no rights")]
             return await found.examine()
 
-        return await self._look(f"previews {name}", look)
+        return await self._look(f"previews {name}", look, group="Previews", part=name)
 
-    async def _look(self, about: str, look: Look) -> Looked:
+    async def _look(self, about: str, look: Look, *, group: str = "The bot", part: str = "") -> Looked:
         """One look within its time; whatever goes wrong is a finding."""
         async with self._turns:
             self.waiting.append(about)
@@ -216,7 +221,7 @@ class Doctor:
             finally:
                 self.waiting.remove(about)
                 self.done += 1
-        return Looked(about=about, findings=findings)
+        return Looked(about=about, findings=findings, group=group, part=part)
 
 
 def _wrong(error: DeploymentArchitectError) -> Finding:

@@ -12,16 +12,24 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.finding import Finding
 from bot.domain.ids import OperationId
 from bot.domain.rollout import Handle, Plan
-from bot.ports.target import ChecksSteps, Examines, SupportsAbort, SupportsPromote, SupportsTrafficWeight, Target
+from bot.ports.target import (
+    ChecksSteps,
+    Examines,
+    SupportsAbort,
+    SupportsPromote,
+    SupportsTrafficWeight,
+    Target,
+    TellsTakenBack,
+)
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.patches import images_of
 from integrations._shared.workloads import changing, image, marks
 from integrations._shared.workloads.health import health
-from integrations._shared.workloads.needs import check, findings
+from integrations._shared.workloads.needs import check, findings, helpful
 from integrations._shared.workloads.owners import owned_elsewhere
 from integrations._shared.workloads.running import look
-from integrations.argo_rollouts import books, driving, needs, steps
+from integrations.argo_rollouts import books, driving, judging, needs, steps
 from integrations.argo_rollouts.books import Entry
 from integrations.argo_rollouts.observing import observe
 from integrations.argo_rollouts.running import running
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from bot.domain.catalog import HealthCheck
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.domain.release import Release
-    from bot.domain.rollout import Health, Outcome, Progress, Running
+    from bot.domain.rollout import Health, Outcome, Progress, Running, TakenBack
     from integrations._shared.kube.api import Kube
     from integrations._shared.kube.patches import Operation
     from integrations._shared.kube.raw import Object
@@ -52,7 +60,7 @@ class _GoneError(Exception):
         self.uid = uid
 
 
-class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, ChecksSteps, Examines):
+class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, TellsTakenBack, ChecksSteps, Examines):
     """One Rollout of one namespace."""
 
     def __init__(
@@ -123,6 +131,12 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
             return 0
         return steps.weight(one)
 
+    async def taken_back(self, *, release: Release) -> TakenBack | None:
+        """The analysis that has failed, else who has aborted it or put something else there."""
+        one, workload, holder = await self._workload.both()
+        here = self._has(workload, holder, release)
+        return judging.taken_back(one, holder, self._workload.name, here=here)
+
     async def promote(self, *, release: Release, operation: OperationId) -> Handle:
         """Let it go on to the end. Where somebody has taken it away, nothing is changed, as in `set_weight`."""
         return await self._let_go_on(release, operation, steps.END, f"Promote {release.version}")
@@ -165,7 +179,8 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         """Whether the Rollout is there, and what we may do with it."""
         one = await self._workload.read()
         holder = self._workload.holder(one) if one is not None else self._workload
-        found = await findings(self._workload.kube, needs.needed(self._workload, holder))
+        may = helpful(self._workload, logs=self._options.log_lines > 0)
+        found = await findings(self._workload.kube, needs.needed(self._workload, holder), may)
         where = f"Rollout {self._workload.name} in namespace {self._workload.namespace}"
         if one is None:
             fix = "Create it; the bot only changes what is there."

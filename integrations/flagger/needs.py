@@ -23,7 +23,11 @@ def needed(place: Place) -> list[Permission]:
     return [*canaries, primary, *own]
 
 
+def probing(place: Place) -> list[Permission]:
+    """Without these a release cannot prove its health where the catalog has pods asked for it."""
+    return [needs.probing(place.workload)] if place.options.probe_port is not None else []
+
+
 def helpful(place: Place) -> list[Permission]:
     """Without these less can be told about what went wrong."""
-    options = place.options
-    return needs.helpful(place.workload, logs=options.log_lines > 0, proxy=options.probe_port is not None)
+    return needs.helpful(place.workload, logs=place.options.log_lines > 0)

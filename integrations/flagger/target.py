@@ -14,7 +14,15 @@ from bot.domain.finding import Finding
 from bot.domain.gate import Goal, place
 from bot.domain.ids import OperationId
 from bot.domain.rollout import Plan
-from bot.ports.target import ChecksSteps, Examines, SupportsAbort, SupportsPromote, SupportsTrafficWeight, Target
+from bot.ports.target import (
+    ChecksSteps,
+    Examines,
+    SupportsAbort,
+    SupportsPromote,
+    SupportsTrafficWeight,
+    Target,
+    TellsTakenBack,
+)
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.workloads import changing
 from integrations._shared.workloads import needs as plain_needs
@@ -22,7 +30,7 @@ from integrations._shared.workloads.health import health
 from integrations._shared.workloads.owners import owned_elsewhere
 from integrations._shared.workloads.running import look
 from integrations._shared.workloads.workload import Workload, replicas
-from integrations.flagger import driving, hooks, needs, running, ticket
+from integrations.flagger import driving, hooks, judging, needs, running, ticket
 from integrations.flagger.canary import TERMINAL
 from integrations.flagger.observing import Pace, observe
 from integrations.flagger.place import Place, rolled_out
@@ -34,7 +42,7 @@ if TYPE_CHECKING:
     from bot.domain.gate import Door
     from bot.domain.ids import EnvironmentName, ServiceName
     from bot.domain.release import Release
-    from bot.domain.rollout import Handle, Health, Outcome, Progress, Running
+    from bot.domain.rollout import Handle, Health, Outcome, Progress, Running, TakenBack
     from bot.ports.gates import Gates
     from integrations._shared.kube.api import Kube
     from integrations._shared.kube.raw import Object
@@ -45,7 +53,7 @@ if TYPE_CHECKING:
 _TRIAL = OperationId("plan")
 
 
-class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, ChecksSteps, Examines):
+class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, TellsTakenBack, ChecksSteps, Examines):
     """One Canary. Its traffic goes up only as far as the gate in the database says."""
 
     def __init__(
@@ -178,13 +186,24 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
         if self.place.digest(one) != digest:
             return await self._share_of_stable(canary, digest)
         if canary.phase == "Failed":
-            return canary.weight if sighting.begun or gate.before[:1] != ("Failed",) else None
+            return canary.weight if judging.fails_now(gate, begun=sighting.begun) else None
         if canary.phase == "WaitingPromotion":
             return 100 if gate.ceiling < 100 else None
         if canary.phase != "Progressing" or canary.weight is None:
             return None
         top = gate.top(gate.ceiling)
         return None if canary.weight < top or (gate.ceiling == 100 and canary.weight == top < 100) else canary.weight
+
+    async def taken_back(self, *, release: Release) -> TakenBack | None:
+        """Flagger's reason where its own analysis has failed, else who has put something else there."""
+        seen, _, _ = await self.place.there(whole=False)
+        gate = await self.place.gate()
+        begun = self.place.sighting(seen, gate.seen, ticket.of(gate)).begun
+        found = judging.taken_back(self.place, gate, seen, digest=release.artifact.digest, begun=begun)
+        if found is None or not found.by_platform:
+            return found
+        words = await self.place.last_words()
+        return replace(found, why=f"{found.why} It said: {words}.") if words else found
 
     async def health(self, *, release: Release, check: HealthCheck) -> Health:
         """One fresh look at every pod of the primary, or of the canary while that is another release."""
@@ -197,7 +216,8 @@ class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbor
 
     async def examine(self) -> Sequence[Finding]:
         """Whether the Canary is there and asks the bot, and what we may do with it."""
-        found = await plain_needs.findings(self.place.kube, needs.needed(self.place), needs.helpful(self.place))
+        must = [*needs.needed(self.place), *needs.probing(self.place)]
+        found = await plain_needs.findings(self.place.kube, must, needs.helpful(self.place))
         if not found[0].ok:
             return found
         try:

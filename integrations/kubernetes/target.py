@@ -65,7 +65,7 @@ class KubernetesTarget(Target, Examines):
             changing.check(each.one, each.workload, owned=self._options.owned_elsewhere)
             wanted += needs.needed(each.workload)
             if asked_at(each.one, each.container, port=self._options.probe_port, path=self._path(each.one)):
-                wanted += [each for each in needs.helpful(each.workload, logs=False, proxy=True) if each.subresource]
+                wanted.append(needs.probing(each.workload))
         await needs.check(self._kube, wanted)
         return await planning.plan(looks, await running(looks, self._service), release)
 
@@ -106,12 +106,29 @@ class KubernetesTarget(Target, Examines):
         """Whether the Deployments are there, and what we may do with them."""
         found: list[Finding] = []
         for workload in self._workloads:
-            may = needs.helpful(workload, logs=self._options.log_lines > 0, proxy=self._options.probe_port is not None)
+            may = needs.helpful(workload, logs=self._options.log_lines > 0)
             rights = await needs.findings(self._kube, needs.needed(workload), may)
             found += rights
             if rights[0].ok:
-                found.append(await _there(workload))
+                found += await self._there(workload)
+            elif self._options.probe_port is not None:
+                found += await needs.findings(self._kube, [needs.probing(workload)])
         return found
+
+    async def _there(self, workload: Workload) -> list[Finding]:
+        one = await workload.read()
+        where = f"Deployment {workload.name} in namespace {workload.namespace}"
+        if one is None:
+            fix = "Create it; the bot only changes what is there."
+            return [Finding(ok=False, what=f"there is no {where}", fix=fix)]
+        try:
+            changing.check(one, workload, owned="warn")
+            container = workload.containers(one)[0]
+            asked = asked_at(one, container, port=self._options.probe_port, path=self._path(one))
+        except ProviderRejected as error:
+            return [Finding(ok=False, what=f"{where}: {error.message.rstrip('.')}", fix="Mend it on the Deployment.")]
+        probing = await needs.findings(self._kube, [needs.probing(workload)]) if asked else []
+        return [*probing, Finding(ok=True, what=f"{where} is there")]
 
     async def _looks(self, found: Sequence[Object | None]) -> list[Look]:
         return [
@@ -122,19 +139,6 @@ class KubernetesTarget(Target, Examines):
     def _path(self, one: Object) -> str:
         probe = marks.probe(one)
         return probe.path if probe is not None else "/"
-
-
-async def _there(workload: Workload) -> Finding:
-    one = await workload.read()
-    where = f"Deployment {workload.name} in namespace {workload.namespace}"
-    if one is None:
-        return Finding(ok=False, what=f"there is no {where}", fix="Create it; the bot only changes what is there.")
-    try:
-        changing.check(one, workload, owned="warn")
-        workload.containers(one)
-    except ProviderRejected as error:
-        return Finding(ok=False, what=f"{where}: {error.message.rstrip('.')}", fix="Mend it on the Deployment.")
-    return Finding(ok=True, what=f"{where} is there")
 
 
 def build(

@@ -29,15 +29,18 @@ def needed(workload: Workload) -> list[Permission]:
     ]
 
 
-def helpful(workload: Workload, *, logs: bool, proxy: bool) -> list[Permission]:
-    """Without these less can be told about what went wrong; ``proxy``: nothing about health paths."""
+def helpful(workload: Workload, *, logs: bool) -> list[Permission]:
+    """Without these less can be told about what went wrong."""
     namespace = workload.namespace
     found = [Permission("list", "", "events", namespace)]
     if logs:
         found.append(Permission("get", "", "pods", namespace, subresource="log"))
-    if proxy:
-        found.append(Permission("get", "", "pods", namespace, subresource="proxy"))
     return found
+
+
+def probing(workload: Workload) -> Permission:
+    """Without this no pod can be asked for a health path, so that no release can prove its health where one is."""
+    return Permission("get", "", "pods", workload.namespace, subresource="proxy")
 
 
 async def check(kube: Kube, wanted: Sequence[Permission]) -> None:
@@ -64,6 +67,7 @@ async def findings(kube: Kube, must: Sequence[Permission], may: Sequence[Permiss
             what=f"{'may not' if permission in lacks else 'may'} {permission}"
             + (", so less can be told when something is wrong" if permission in lacks and permission in may else ""),
             fix=rule(permission) if permission in lacks else "",
+            optional=permission in may,
         )
         for permission in [*must, *may]
     ]

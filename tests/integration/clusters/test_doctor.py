@@ -28,7 +28,7 @@ from bot.store.migrations import migrate
 from integrations import registry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 ROLLING = Path(__file__).parents[3] / "deploy" / "kubernetes" / "rbac" / "rolling.yaml"
 BOT = "system:serviceaccount:deployment-architect:deployment-architect"
@@ -160,13 +160,21 @@ async def test_the_command_says_it_in_a_table_and_in_json(
     code, out, errors = await practice.run()
     assert (code, "✗" in out) == (0, False), out + errors
     lines = out.splitlines()
-    assert lines[0].startswith("✓ ok     settings ")
-    assert "✓ ok     checkout in production  all 9 things that it needs are there" in lines
+    assert [line for line in lines if line and not line.startswith(" ")] == [
+        "The bot",
+        "Clusters",
+        "Service checkout",
+        "Service payments",
+        lines[-1],
+    ]
+    assert lines[1].startswith("  ✓ ok     settings ")
+    assert "  ✓ ok     production  all 9 things that it needs are there" in lines
+    assert lines[-1].startswith("✓ 0 wrong, 0 less, ")
     assert lines[-1].endswith("are as they must be. Nothing was changed.")
     code, out = await practice.say(capsys, as_json=True)
     found = json.loads(out)
     assert (code, found["ok"]) == (0, True)
-    assert {"about", "ok", "what", "fix"} == set(found["findings"][0])
+    assert {"about", "outcome", "ok", "what", "fix"} == set(found["findings"][0])
     assert not any(secret in out for secret in (seed.BOT_TOKEN, seed.APP_TOKEN))
 
 
@@ -181,11 +189,13 @@ async def test_a_missing_right_is_named_with_the_yaml_that_grants_it(
     practice.cluster.change("roles", "shop", "deployment-architect", without_patch)
     code, out = await practice.say(capsys)
     assert code == 1
-    bad = [line for line in out.splitlines() if line.startswith("✗")]
+    bad = [line for line in out.splitlines() if line.lstrip().startswith("✗")]
     assert len(bad) == 3, out
-    assert "checkout in staging" in bad[0]
+    assert bad[0].startswith("  ✗ wrong  staging ")
+    assert out.splitlines().index("Service checkout") < out.splitlines().index(bad[0])
     assert "may not patch deployments (apps) checkout in namespace shop" in bad[0]
-    assert bad[2].startswith("✗ 2 of ")
+    assert bad[2].startswith("✗ 2 wrong, 0 less, ")
+    assert out.splitlines()[-1].startswith("Next: ")
     [rule] = yaml.safe_load(next(line.strip() for line in out.splitlines() if "apiGroups" in line))
     assert rule == {
         "apiGroups": ["apps"],
@@ -199,6 +209,73 @@ async def test_a_missing_right_is_named_with_the_yaml_that_grants_it(
         "roles", "shop", "deployment-architect", lambda role: {**role, "rules": [*role["rules"], rule]}
     )
     assert await practice.wrong() == {}
+
+
+def without(*resources: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A change of a role: no rule of it is about any of ``resources`` any more."""
+
+    def change(role: dict[str, Any]) -> dict[str, Any]:
+        kept = [{**rule, "resources": sorted({*rule["resources"]} - {*resources})} for rule in role["rules"]]
+        return {**role, "rules": [rule for rule in kept if rule["resources"]]}
+
+    return change
+
+
+async def test_a_right_without_which_less_is_told_is_no_failure(
+    practice: Practice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    practice.cluster.change("roles", "shop", "deployment-architect", without("events", "pods/log"))
+    code, out = await practice.say(capsys)
+    assert (code, "✗" in out) == (0, False), out
+    less = [line for line in out.splitlines() if line.startswith("  ! less ")]
+    assert len(less) == 4, out
+    assert all("so less can be told when something is wrong" in line for line in less)
+    [said] = [line for line in out.splitlines() if line.startswith("✓")]
+    assert said.startswith("✓ 0 wrong, 4 less, ")
+    code, out = await practice.say(capsys, as_json=True)
+    found = json.loads(out)
+    assert (code, found["ok"], found["less"], found["wrong"]) == (0, True, 4, 0)
+    assert {one["outcome"] for one in found["findings"]} == {"ok", "less"}
+    assert all("apiGroups" in one["fix"] for one in found["findings"] if one["outcome"] == "less")
+
+    practice.cluster.change("roles", "shop", "deployment-architect", without("replicasets"))
+    code, out = await practice.say(capsys)
+    assert (code, [line[:18] for line in out.splitlines() if line.startswith("✗")]) == (1, ["✗ 2 wrong, 4 less,"])
+
+
+async def test_what_lacks_a_whole_role_is_told_which_few_rules_to_write(
+    practice: Practice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    practice.cluster.change("roles", "shop", "deployment-architect", lambda role: {**role, "rules": []})
+    code, out = await practice.say(capsys)
+    assert code == 1
+    assert out.count("In a Role in namespace shop, under rules:") == 2, "once for each place"
+    assert (
+        "  ✗ wrong  staging     may not get, list, watch, patch deployments (apps) checkout in namespace shop\n" in out
+    )
+    half = out[: out.index("  ✗ wrong  production")]
+    rules = [yaml.safe_load(line)[0] for line in half.splitlines() if "apiGroups" in line]
+    assert len(rules) == 5, half
+    assert rules[0]["verbs"] == ["get", "list", "watch", "patch"]
+    practice.cluster.change("roles", "shop", "deployment-architect", lambda role: {**role, "rules": rules})
+    assert await practice.wrong() == {}
+
+
+async def test_a_right_for_health_paths_is_needed_wherever_pods_are_asked(practice: Practice) -> None:
+    """Without it every plan is refused, so its lack is no mere loss of words."""
+    text = practice.catalog.read_text()
+    practice.catalog.write_text(text.replace("container: web", "container: web, probe_port: 9000"))
+    wrong = await practice.wrong()
+    assert {about: [(one.what, one.optional) for one in found] for about, found in wrong.items()} == {
+        about: [("may not get pods/proxy in namespace shop", False)]
+        for about in ("checkout in staging", "checkout in production")
+    }
+    practice.catalog.write_text(text)
+    assert await practice.wrong() == {}
+    # The Deployment's own word counts as much as the catalog's.
+    mark = {"deployment-architect.io/health-check": ":9000/health"}
+    practice.cluster.change("deployments", "shop", "checkout", {"metadata": {"annotations": mark}})
+    assert set(await practice.wrong()) == {"checkout in staging", "checkout in production"}
 
 
 async def test_previews_are_looked_at_too(practice: Practice) -> None:
@@ -353,6 +430,17 @@ def test_a_cluster_cannot_write_to_the_terminal() -> None:
     finding = Finding(ok=False, what="red \x1b[31m\u202e", fix="- {\x07}\n- b")
     lines = list(as_text([Looked(about="place", findings=(finding,))]))
     assert all(line.isprintable() for line in lines)
-    assert lines[0] == "✗ wrong  place  red \\x1b[31m\\u202e"
-    assert [line.strip() for line in lines[1:3]] == ["- {\\x07}", "- b"]
+    assert lines[1] == "  ✗ wrong  place  red \\x1b[31m\\u202e"
+    assert [line.strip() for line in lines[2:4]] == ["→ - {\\x07}", "- b"]
     assert json.loads(as_json([Looked(about="place", findings=(finding,))]))["findings"][0]["what"] == finding.what
+
+
+def test_lines_to_write_elsewhere_than_in_a_role_are_shown_as_they_are() -> None:
+    hooks = "Under spec.analysis:\nwebhooks:\n- name: a\n  timeout: 5s\n- name: b\n  timeout: 5s"
+    two = (Finding(ok=False, what="one", fix=hooks), Finding(ok=False, what="two", fix="See to it."))
+    lines = list(as_text([Looked(about="place", findings=two)]))
+    begin = next(index for index, line in enumerate(lines) if "→" in line)
+    assert [line.strip(" →") for line in lines[begin : begin + 7]] == [
+        *(line.strip() for line in hooks.splitlines()),
+        "See to it.",
+    ]

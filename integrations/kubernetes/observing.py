@@ -46,7 +46,8 @@ class Watching:
     fail_on_trouble: bool
     log_lines: int
     look_after: float = 3.0
-    """Seconds without progress after which the pods are looked at; doubles from look to look."""
+    """Seconds without progress after which the pods are looked at; doubles from look to look, whatever moves between:
+    what takes its time at every pod is asked about a few times in all."""
 
 
 @dataclass(slots=True)
@@ -71,10 +72,9 @@ class _Clock:
     """Since when nothing moves."""
 
     loop: asyncio.AbstractEventLoop
-    look_after: float
+    pause: float
     moved: float = 0.0
     look: float = 0.0
-    pause: float = 0.0
     stands: object = None
 
     def see(self, stands: object) -> None:
@@ -85,7 +85,6 @@ class _Clock:
 
     def restart(self) -> None:
         self.moved = self.loop.time()
-        self.pause = self.look_after
         self.look = self.moved + self.pause
 
     def looked(self) -> None:

@@ -31,11 +31,13 @@ from .argo_steps import (
     canary_of,
     counts,
     current_step,
+    dynamic,
     index_of,
     phase,
     promoted,
     routed,
     set_weight,
+    split,
     steps_hash,
     steps_of,
 )
@@ -140,7 +142,7 @@ class ArgoController(Paced):
         """Another template or other steps: from the beginning; to the end of the steps where it is the stable one."""
         for key in ("abort", "abortedAt", "pauseConditions", "controllerPause", "promoteFull"):
             status.pop(key, None)
-        status.pop("canary", None)
+        self.analyses.forget(status)
         if steps_of(found):
             back = new is not None and hash_of(new) == status.get("stableRS")
             status["currentStepIndex"] = len(steps_of(found)) if back else 0
@@ -154,10 +156,12 @@ class ArgoController(Paced):
         size, steps = found["spec"].get("replicas", 1), steps_of(found)
         if stable is None or stable["metadata"]["uid"] == new["metadata"]["uid"]:
             self._scale(found, new, size)
-            self._rest(found, sets, [new])
+            left = self._left(found, status, new)
+            if not left:
+                self._rest(found, sets, [new])
             if not status.get("stableRS") and available(new) >= size:
                 self._promote(found, status, new)
-            self._weigh(found, status, 0)
+            self._weigh(found, status, left)
             return ""
         words = ""
         if status.get("promoteFull"):
@@ -175,14 +179,14 @@ class ArgoController(Paced):
         canary, rest = counts(found, status, aborted=aborted)
         if aborted:
             status.setdefault("abortedAt", self.clock.stamp())
-        if not aborted or not routed(found) or self._past(status["abortedAt"], SCALE_DOWN_DELAY):
+        if not aborted or not routed(found) or dynamic(found) or self._past(status["abortedAt"], SCALE_DOWN_DELAY):
             self._scale(found, new, canary)
         self._scale(found, stable, max(rest, min(size, size - min(available(new), canary))))
         self._rest(found, sets, [new, stable])
         there = available(new) >= canary and new["spec"]["replicas"] == canary and available(stable) >= rest
         there = there and (routed(found) or stable["status"].get("replicas", 0) == rest)
         if aborted:
-            self._weigh(found, status, 0)
+            self._weigh(found, status, self._left(found, status, stable))
             self._unpause(status)
             if steps:
                 status["currentStepIndex"] = 0
@@ -240,13 +244,20 @@ class ArgoController(Paced):
             return ""
         self._scale(found, new, size)
         told["previewSelector"] = mine
-        if available(new) >= size and told.get("activeSelector") != mine and self._may_switch(status, wanted, told):
+        meaning, words = self.analyses.beside(found, status, new, ready=available(new) >= size)
+        if meaning == "abort":
+            status["abort"] = True
+            return words
+        if meaning == "pause" and not pause_for(status, "InconclusiveAnalysisRun"):
+            self._pause(status, "InconclusiveAnalysisRun")
+        may = available(new) >= size and told.get("activeSelector") != mine and self._may_switch(status, wanted, told)
+        if may and meaning not in ("pause", "wait"):
             told["activeSelector"] = mine
             self._unpause(status)
-            self.event(
-                found, "SwitchService", f"Switched selector for service '{wanted.get('activeService')}' to '{mine}'"
-            )
-        if told.get("activeSelector") == mine and status.get("stableRS") != mine:
+            said = f"Switched selector for service '{wanted.get('activeService')}' to '{mine}'"
+            self.event(found, "SwitchService", said)
+            meaning, words = self.analyses.beside(found, status, new, ready=True)
+        if told.get("activeSelector") == mine and status.get("stableRS") != mine and not meaning:
             self._promote(found, status, new)
             status["switchedAt"] = self.clock.stamp()
         elif status.get("stableRS") == mine:
@@ -277,6 +288,11 @@ class ArgoController(Paced):
 
     # Smaller things.
 
+    def _left(self, found: Object, status: Object, stable: Object) -> int:
+        """What the canary still gets on the way back: where pods follow traffic, what the stable ones cannot take."""
+        size = found["spec"].get("replicas", 1)
+        return min(split(status), 100 - 100 * min(available(stable), size) // max(size, 1)) if dynamic(found) else 0
+
     def _promote(self, found: Object, status: Object, new: Object) -> None:
         status["stableRS"] = hash_of(new)
         status.pop("promoteFull", None)
@@ -284,9 +300,8 @@ class ArgoController(Paced):
             status["currentStepIndex"] = len(steps_of(found))
         self._weigh(found, status, 0)
         (status.get("canary") or {}).pop("currentBackgroundAnalysisRunStatus", None)
-        self.event(
-            found, "RolloutCompleted", f"Rollout completed update to revision {revision_of(new)} ({hash_of(new)})"
-        )
+        said = f"Rollout completed update to revision {revision_of(new)} ({hash_of(new)})"
+        self.event(found, "RolloutCompleted", said)
 
     def _weigh(self, found: Object, status: Object, weight: int) -> None:
         if routed(found):

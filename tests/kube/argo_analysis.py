@@ -1,7 +1,8 @@
-"""AnalysisRuns of a Rollout: made at an analysis step or in the background, and what their verdict does.
+"""AnalysisRuns of a Rollout: made at an analysis step, in the background, before or after a switch; and what their
+verdict does.
 
-Follows argo-rollouts 1.9.1, rollout/analysis.go: Failed and Error abort the update, Inconclusive pauses it. What a run
-finds is told by the test (`verdict`); nothing is measured.
+Follows argo-rollouts 1.9.1, rollout/analysis.go: Failed and Error abort the update, Inconclusive pauses it, and who
+ends that pause has another run made. What a run finds is told by the test (`verdict`); nothing is measured.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .actor import Actor, owner_reference
-from .argo_steps import canary_of, current_step, index_of
+from .argo_conditions import REVISION, pause_for
+from .argo_steps import blue_green_of, canary_of, current_step, index_of
 from .resources import BY_PLURAL
 from .revisions import ROLLOUT_HASH
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from .resources import Object
 
 DONE = ("Successful", "Failed", "Error", "Inconclusive")
+TOLD = {
+    "canary": ("currentStepAnalysisRunStatus", "currentBackgroundAnalysisRunStatus"),
+    "blueGreen": ("prePromotionAnalysisRunStatus", "postPromotionAnalysisRunStatus"),
+}
 
 
 class Analyses(Actor):
@@ -39,7 +45,8 @@ class Analyses(Actor):
         told: dict[str, Any] = status.setdefault("canary", {})
         result = ("", "")
         if step and "analysis" in step:
-            name = f"{rollout['metadata']['name']}-{pod_hash}-{revision}-{index}"
+            base = f"{rollout['metadata']['name']}-{pod_hash}-{revision}-{index}"
+            name = self._name(status, told, "currentStepAnalysisRunStatus", base)
             run = self._run(
                 rollout, name, step["analysis"], pod_hash, {"rollout-type": "Step", "step-index": str(index)}
             )
@@ -53,7 +60,8 @@ class Analyses(Actor):
             and index >= int(background.get("startingStep", 0))
             and status.get("stableRS") not in ("", None, pod_hash)
         ):
-            name = f"{rollout['metadata']['name']}-{pod_hash}-{revision}"
+            base = f"{rollout['metadata']['name']}-{pod_hash}-{revision}-background"
+            name = self._name(status, told, "currentBackgroundAnalysisRunStatus", base)
             run = self._run(rollout, name, background, pod_hash, {"rollout-type": "Background"}, endless=True)
             told["currentBackgroundAnalysisRunStatus"] = _told(run)
             result = _meaning(run, "Background") if not result[0] else result
@@ -62,6 +70,41 @@ class Analyses(Actor):
         if not told:
             del status["canary"]
         return result
+
+    def beside(self, rollout: Object, status: Object, new: Object, *, ready: bool) -> tuple[str, str]:
+        """The same of blue/green: one run before the switch, one after it. Also "wait", while one goes on."""
+        wanted, told = blue_green_of(rollout) or {}, status.setdefault("blueGreen", {})
+        mine, active = status["currentPodHash"], told.get("activeSelector")
+        if not ready or not active or status.get("stableRS") == mine or status.get("promoteFull"):
+            return "", ""
+        after = active == mine
+        kind, key = ("Post", "postPromotionAnalysis") if after else ("Pre", "prePromotionAnalysis")
+        if not (analysis := wanted.get(key)):
+            return "", ""
+        revision = new["metadata"]["annotations"][REVISION]
+        base = f"{rollout['metadata']['name']}-{mine}-{revision}-{kind.lower()}"
+        name = self._name(status, told, f"{key}RunStatus", base)
+        run = self._run(rollout, name, analysis, mine, {"rollout-type": f"{kind}Promotion"})
+        told[f"{key}RunStatus"] = _told(run)
+        meaning, words = _meaning(run, f"{kind}-promotion")
+        return ("wait", "") if not meaning and run["status"]["phase"] != "Successful" else (meaning, words)
+
+    def forget(self, status: Object) -> None:
+        """There is another release, so what was found is about none."""
+        for kind, keys in TOLD.items():
+            for key in keys:
+                (status.get(kind) or {}).pop(key, None)
+
+    def _name(self, status: Object, told: Object, key: str, base: str) -> str:
+        """Of the run under way, or of the next one where a person has ended the pause for an inconclusive one."""
+        now = told.get(key) or {}
+        if not str(now.get("name", "")).startswith(base):
+            return base
+        resumed = status.get("controllerPause") and not pause_for(status, "InconclusiveAnalysisRun")
+        if now.get("status") != "Inconclusive" or not resumed:
+            return str(now["name"])
+        number = str(now["name"]).removeprefix(base).lstrip(".") or "0"
+        return f"{base}.{int(number) + 1}"
 
     def _run(
         self,

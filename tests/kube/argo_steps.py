@@ -61,10 +61,23 @@ def set_weight(rollout: Object, status: Object, *, before: bool = False) -> int:
     return 0
 
 
+def dynamic(rollout: Object) -> bool:
+    """The stable release gets as many pods as its share of the traffic asks for, and no more."""
+    return routed(rollout) and bool((canary_of(rollout) or {}).get("dynamicStableScale"))
+
+
+def split(status: Object) -> int:
+    """How many per cent the routes give to the canary now."""
+    return int(((status.get("canary") or {}).get("weights") or {}).get("canary", {}).get("weight", 0))
+
+
 def counts(rollout: Object, status: Object, *, aborted: bool) -> tuple[int, int]:
     """(canary pods, stable pods) that are wanted."""
     size = int(rollout["spec"].get("replicas", 1))
     weight = 0 if aborted else set_weight(rollout, status)
+    if dynamic(rollout):  # whoever still gets traffic keeps the pods for it
+        still = split(status)
+        return ceil(size * max(weight, still) / 100), size if aborted else ceil(size * (100 - min(weight, still)) / 100)
     if routed(rollout):
         return ceil(size * weight / 100), size
     canary = max(1, round(size * weight / 100)) if weight and size else 0

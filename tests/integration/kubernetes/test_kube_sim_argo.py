@@ -265,6 +265,78 @@ async def test_blue_green_waits_for_promotion_and_keeps_the_old_for_a_while(stag
     assert stage.running() == {"r/web:2"}
 
 
+ROUTED = {"trafficRouting": {"nginx": {"stableIngress": "web"}}}
+STOPS = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
+
+
+def sizes(stage: Stage) -> dict[str, int]:
+    found = stage.server.all("replicasets", "shop")
+    return {each["spec"]["template"]["spec"]["containers"][0]["image"]: each["spec"]["replicas"] for each in found}
+
+
+async def test_where_pods_follow_traffic_the_stable_ones_come_back_before_it_does(stage: Stage) -> None:
+    stage.begin(strategy={"canary": {"steps": STOPS, "dynamicStableScale": True, **ROUTED}})
+    stage.change("r/web:2")
+    stage.argo.settle()
+    assert (stage.at, sizes(stage)) == ((1, 25), {"r/web:1": 3, "r/web:2": 1})
+    stage.patch(pauseConditions=None)
+    assert (stage.at, sizes(stage)) == ((3, 50), {"r/web:1": 2, "r/web:2": 2})
+    stage.server.change("rollouts", "shop", "web", {"status": {"abort": True}}, status=True)
+    stage.argo.tick()
+    assert (stage.told()[0], stage.at[1], sizes(stage)) == ("Degraded", 50, {"r/web:1": 4, "r/web:2": 2})
+    stage.argo.settle()
+    assert (stage.at[1], sizes(stage)) == (0, {"r/web:1": 4, "r/web:2": 0})
+    stage.patch(abort=False)
+    assert (stage.at, sizes(stage)) == ((1, 25), {"r/web:1": 3, "r/web:2": 1})
+    stage.change("r/web:1")
+    stage.argo.tick()  # it is seen
+    stage.argo.tick()
+    assert (stage.at[1], sizes(stage)) == (25, {"r/web:1": 4, "r/web:2": 1})
+    stage.argo.settle()
+    assert (stage.told(), stage.at[1], sizes(stage)) == (("Healthy", ""), 0, {"r/web:1": 4, "r/web:2": 0})
+
+
+async def test_a_pause_and_an_analysis_that_cannot_tell_stand_side_by_side(stage: Stage) -> None:
+    analysis = {"templates": [{"templateName": "rate"}]}
+    stage.begin(strategy={"canary": {"steps": STOPS, "analysis": analysis, **ROUTED}})
+    stage.change("r/web:2")
+    stage.argo.settle()
+    stage.argo.analyses.verdict = lambda _run: "Inconclusive"
+    stage.argo.settle()
+    reasons = [each["reason"] for each in stage.status["pauseConditions"]]
+    assert reasons == ["CanaryPauseStep", "InconclusiveAnalysisRun"]
+    assert stage.status["canary"]["currentBackgroundAnalysisRunStatus"]["status"] == "Inconclusive"
+    stage.argo.analyses.verdict = lambda _run: "Running"
+    stage.patch(pauseConditions=None)
+    assert (stage.told(), stage.at) == (("Paused", "CanaryPauseStep"), (3, 50))
+    assert len(stage.server.all("analysisruns", "shop")) == 2, "it is analysed anew"
+    assert stage.status["canary"]["currentBackgroundAnalysisRunStatus"]["status"] == "Running"
+
+
+@pytest.mark.parametrize("when", ["pre", "post"])
+@pytest.mark.parametrize(("verdict", "phase"), [("Successful", "Healthy"), ("Failed", "Degraded")])
+async def test_blue_green_is_analysed_before_and_after_the_switch(
+    stage: Stage, when: str, verdict: str, phase: str
+) -> None:
+    for name in ("active", "preview"):
+        stage.server.add("services", "shop", {"metadata": {"name": name}, "spec": {"selector": {"app": "web"}}})
+    analysis = {f"{when}PromotionAnalysis": {"templates": [{"templateName": "smoke"}]}}
+    stage.begin(strategy={"blueGreen": {"activeService": "active", "previewService": "preview", **analysis}})
+    stable = stage.status["stableRS"]
+    stage.argo.analyses.verdict = lambda _run: "Running"
+    stage.change("r/web:2")
+    stage.argo.settle()
+    told = stage.status["blueGreen"]
+    assert told[f"{when}PromotionAnalysisRunStatus"]["status"] == "Running"
+    assert (told["activeSelector"] == stable) is (when == "pre")
+    assert stage.status["stableRS"] == stable
+    stage.argo.analyses.verdict = lambda _run: verdict
+    stage.argo.settle()
+    assert stage.told()[0] == phase
+    assert (stage.status["stableRS"] == stable) is (verdict == "Failed")
+    assert stage.status["blueGreen"]["activeSelector"] == stage.status["stableRS"], "back, or there for good"
+
+
 async def test_a_template_that_is_elsewhere(stage: Stage) -> None:
     stage.server.add("deployments", "shop", deployment("source", {"web": "r/web:1"}, replicas=0))
     wanted = rollout("web", {}, workloadRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "source"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -11,17 +12,21 @@ from typing import Any
 
 import pytest
 import yaml
+from kube.server import KubeServer
 
+from bot.api.webhooks.doors import Webhooks
+from bot.api.webhooks.incidents import IncidentDoor
 from bot.bootstrap import provider_models
 from bot.catalog.load import parse
-from bot.settings import Settings
+from bot.domain.errors import ConfigurationError
+from bot.settings import Settings, read_settings
 
 _BESIDE = Path(sys.executable).with_name("kubectl")
 KUBECTL = str(_BESIDE) if _BESIDE.exists() else shutil.which("kubectl")
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 #: Only for those who want them; the kustomization leaves them out.
-LEFT_OUT = {"secret.example.yaml", "networkpolicy.yaml", "kustomization.yaml"}
+LEFT_OUT = {"secret.example.yaml", "networkpolicy.yaml", "ingress.example.yaml", "kustomization.yaml"}
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -103,17 +108,128 @@ def test_the_catalog_in_it_is_good() -> None:
     assert path == f"{mounted['mountPath']}/config.yaml"
 
 
-def test_settings_are_settings_and_secrets_come_from_the_secret() -> None:
-    known = {name.upper() for name in Settings.model_fields}
-    example = the("Secret")["stringData"]
-    for one in container()["env"]:
-        assert one["name"] in known
+def variables() -> dict[str, dict[str, Any]]:
+    found = {one["name"]: one for one in container()["env"]}
+    assert len(found) == len(container()["env"]), "a name that is there twice"
+    return found
+
+
+def example(*, whole: bool = False) -> dict[str, str]:
+    """What the example of the Secret has; ``whole``: what it shows as a comment, too."""
+    text = (FOLDER / "secret.example.yaml").read_text()
+    if whole:
+        text = re.sub(r"^  # (?=[A-Z_]+: )", "  ", text, flags=re.MULTILINE)
+    data: dict[str, str] = yaml.safe_load(text)["stringData"]
+    return data
+
+
+#: Where Slack is: another address only for a sandbox or a proxy.
+NOT_FOR_CLUSTERS = {"SLACK_API_URL"}
+SECRET_FIELDS = {
+    name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+} | {"DATABASE_URL"}
+
+
+def test_every_setting_can_be_given_and_each_secret_comes_from_the_secret() -> None:
+    assert set(variables()) == {name.upper() for name in Settings.model_fields} - NOT_FOR_CLUSTERS
+    for name, one in variables().items():
         secret = one.get("valueFrom", {}).get("secretKeyRef")
+        assert (secret is not None) == (name in SECRET_FIELDS), name
         if secret is not None:
-            assert secret["name"] == the("Secret")["metadata"]["name"]
-            assert secret["key"] in example
-        assert not re.search(r"TOKEN|SECRET|URL", one["name"]) or secret is not None, one["name"]
-    assert set(example) == {one["name"] for one in container()["env"] if "secretKeyRef" in str(one)}
+            assert (secret["name"], secret["key"]) == (the("Secret")["metadata"]["name"], name)
+            # Two replicas share no SQLite; all else the bot does without, or says by itself what is missing.
+            assert secret.get("optional", False) == (name not in {"SLACK_BOT_TOKEN", "DATABASE_URL"}), name
+    assert set(example(whole=True)) == SECRET_FIELDS
+
+
+def test_what_is_said_there_is_what_the_bot_does_by_itself_but_for_its_own_places() -> None:
+    given = {name: one["value"] for name, one in variables().items() if "value" in one}
+    own = {"HOST": "0.0.0.0", "PORT": "8080", "DEPLOY_CONFIG": "/etc/deployment-architect/config.yaml"}
+    own["DATA_DIR"] = "/data"
+    assert {name: given[name] for name in own} == own
+    others = {name: value for name, value in given.items() if name not in own}
+    assert others == {name: Settings.model_fields[name.lower()].default for name in others}
+    service = the("Service")["metadata"]
+    assert given["FLAGGER_URL"] == f"http://{service['name']}.{service['namespace']}.svc"
+
+
+def test_an_example_that_was_not_filled_in_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {name: one["value"] for name, one in variables().items() if "value" in one}
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in {**given, **example()}.items():
+        monkeypatch.setenv(name, value)
+    assert not read_settings().http_mode
+    for name, value in example(whole=True).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as refusal:
+        read_settings()
+    wrong = {line.partition(":")[0] for line in refusal.value.message.splitlines()}
+    assert wrong == SECRET_FIELDS - set(example()) - {"SLACK_SIGNING_SECRET"}
+    assert "SLACK_SIGNING_SECRET" not in example()
+
+
+def test_what_the_catalog_refers_to_comes_as_variables_and_as_files_where_it_is_there() -> None:
+    """``env:NAME`` and ``file:/path`` of registries and metric sources, and what the makers of traces read."""
+    [more] = container()["envFrom"]
+    assert more["secretRef"] == {"name": "deployment-architect-env", "optional": True}
+    volumes = {one["name"]: one for one in the("Deployment")["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["files"]["secret"]["secretName"] == "deployment-architect-files"
+    assert volumes["files"]["secret"]["optional"] is True
+    assert not volumes["files"]["secret"]["defaultMode"] & 0o007, "others may read them"
+    [mount] = [one for one in container()["volumeMounts"] if one["name"] == "files"]
+    assert mount.get("readOnly") is True
+    assert "subPath" not in mount, "a single file is never brought up to date"
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="needs kubectl (make install)")
+async def test_kubectl_applies_all_of_it_as_the_page_says_and_once_more_without_a_change(tmp_path: Path) -> None:
+    """Over TLS: kubectl sends no token without. Fields are held against the client's own models above."""
+
+    async def kubectl(*words: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *(str(KUBECTL), *words),
+            env={"KUBECONFIG": str(config), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate()
+        assert process.returncode == 0, out.decode()
+        return out.decode()
+
+    async with KubeServer.running(tls=True) as server:
+        server.allow("admin", [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}], user="ada")
+        config = server.kubeconfig(tmp_path, token="admin")
+        first = [f"-f{FOLDER / name}" for name in ("namespace.yaml", "secret.example.yaml")]
+        await kubectl("apply", "--validate=false", *first)
+        await kubectl("apply", "--validate=false", "-k", str(FOLDER))
+        await kubectl("apply", "--validate=false", "-f", str(FOLDER / "networkpolicy.yaml"))
+        await kubectl("apply", "--validate=false", "-f", str(FOLDER / "ingress.example.yaml"))
+        server.add("namespaces", None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        for role in ("rolling", "flagger", "argo-rollouts"):
+            await kubectl("apply", "--validate=false", "-f", str(FOLDER / "rbac" / f"{role}.yaml"))
+        before = len(server.store.changes)
+        await kubectl("apply", "--validate=false", "-k", str(FOLDER))
+        assert len(server.store.changes) == before
+        made = server.get("deployments", "deployment-architect", "deployment-architect")
+        [bot] = made["spec"]["template"]["spec"]["containers"]
+        assert {one["name"] for one in bot["env"]} == set(variables())
+
+
+def test_only_what_shows_a_secret_of_its_own_is_let_in_from_outside() -> None:
+    [rule] = the("Ingress")["spec"]["rules"]
+    paths = {each["path"]: each["pathType"] for each in rule["http"]["paths"]}
+    none: Any = None
+    alerts = Webhooks(take=none, counts=none, now=none, alertmanager_token="a", datadog_secret="b")
+    incidents = IncidentDoor(take=none, account="incident", token="c")
+    # Neither metrics nor the gates of Flagger, which are for the cluster alone.
+    assert paths == dict.fromkeys(["/slack/events", *alerts.routes(), *incidents.routes()], "Exact")
+    assert the("Ingress")["spec"]["tls"][0]["hosts"] == [rule["host"]]
+    for each in rule["http"]["paths"]:
+        service = each["backend"]["service"]
+        assert service["name"] == the("Service")["metadata"]["name"]
+        assert service["port"]["name"] in {port["name"] for port in the("Service")["spec"]["ports"]}
 
 
 def test_it_runs_without_root_and_writes_only_where_it_must() -> None:

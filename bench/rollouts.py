@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _ROUNDS, _AT_ONCE, _POLL = 12, 200, 5.0
+_STEP = 3.0
+"""Seconds from one step of the cluster to the next when there are many: a rollout takes about 50, as real ones do."""
 _PATH = "/apis/apps/v1/namespaces/shop/deployments"
 _KUBECTL = Path(sys.executable).with_name("kubectl")
 
@@ -136,7 +138,7 @@ async def measure(folder: Path) -> Found:
             if number:  # the first opens connections and fills caches
                 ours.append(between - began)
                 theirs.append(time.perf_counter() - between)
-    async with cluster(folder / "many", how_many=_AT_ONCE, pace=1.0) as there:
+    async with cluster(folder / "many", how_many=_AT_ONCE, pace=_STEP) as there:
         await there.calls()
         before, began = _used(), time.perf_counter()
         await asyncio.gather(*(roll(there.target(number), f"w{number}") for number in range(_AT_ONCE)))
@@ -144,12 +146,7 @@ async def measure(folder: Path) -> Found:
         polled, then = _used(), time.perf_counter()
         await asyncio.gather(
             *(
-                roll_by_polling(
-                    there.target(number),
-                    there.kube,
-                    f"/apis/apps/v1/namespaces/shop/deployments/s{number}",
-                    f"p{number}",
-                )
+                roll_by_polling(there.target(number), there.kube, f"{_PATH}/s{number}", f"p{number}")
                 for number in range(_AT_ONCE)
             )
         )
@@ -168,13 +165,18 @@ async def measure(folder: Path) -> Found:
                 measured=calls / _AT_ONCE,
                 unit="calls",
                 baseline=poll_calls / _AT_ONCE,
-                aim=Aim(limit=1.0, of_ratio=True),
+                aim=Aim(limit=0.6, of_ratio=True),
             ),
             Row(
                 name=f"{_AT_ONCE} rollouts at once: our processor time a rollout",
                 measured=(used[0] - before[0]) / _AT_ONCE * 1000,
                 unit="ms",
                 baseline=(poll_used[0] - polled[0]) / _AT_ONCE * 1000,
+            ),
+            Row(
+                name=f"{_AT_ONCE} rollouts at once: memory that each takes while it is watched",
+                measured=(used[1] - before[1]) / _AT_ONCE * 1024,
+                unit="KiB",
             ),
         ],
         details={

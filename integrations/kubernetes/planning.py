@@ -10,7 +10,7 @@ from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.workloads import marks
 from integrations._shared.workloads.changing import deploy_patch, image_changes
-from integrations._shared.workloads.judging import Mine, Stand, judge
+from integrations._shared.workloads.judging import settled
 from integrations._shared.workloads.owners import owned_elsewhere
 from integrations._shared.workloads.workload import replicas
 
@@ -39,12 +39,12 @@ async def plan(looks: Sequence[Look], current: Running, release: Release) -> Pla
         )
         changes += _changes(each, tried, release)
         warnings += _warnings(each)
-    settled = all(_settled(each.one, each.workload.name) for each in looks)
+    quiet = all(settled(each.one) for each in looks)
     if not changes and current.release.version != release.version:
         changes.append(f"Call it {release.version} instead of {current.release.version}; its image is the same.")
     if current.instances and not current.all_healthy:
         warnings.append(f"{current.healthy} of {current.instances} pods run {current.release.version} in good health.")
-    no_change = not changes and settled and current.all_healthy and current.release.same_as(release)
+    no_change = not changes and quiet and current.all_healthy and current.release.same_as(release)
     return Plan(current=current, changes=tuple(changes), warnings=tuple(warnings), no_change=no_change)
 
 
@@ -68,19 +68,11 @@ def _warnings(each: Look) -> Iterator[str]:
         yield f"{name} is scaled to zero: no pod will run, so nothing can prove its health."
     if raw.text(one, "spec", "strategy", "type") == "Recreate":
         yield f"{name} stops all its pods before it starts new ones; in between nothing serves."
-    if not _settled(one, name):
+    if not settled(one):
         latest = marks.operation(one)
         yield f"A rollout of {name} is under way there now{f', by {latest}' if latest else ''}."
     if raw.at(one, "spec", "progressDeadlineSeconds") in (None, 2**31 - 1):
         yield f"{name} has no deadline of its own (spec.progressDeadlineSeconds), so the cluster never gives up."
-
-
-def _settled(one: Object, name: str) -> bool:
-    """Whether no rollout goes on there, whoever began it."""
-    operation = marks.operation(one) or _TRIAL
-    mine = Mine(name=name, operation=operation, uid=raw.uid(one), generation=1)
-    unmarked = {**one, "metadata": {**one["metadata"], "annotations": {marks.OPERATION: operation}}}
-    return judge(unmarked, mine).stand is Stand.DONE
 
 
 def _differences(one: object, other: object, place: str) -> Iterator[str]:

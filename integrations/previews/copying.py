@@ -161,8 +161,8 @@ def _with_own_hosts(ingress: Object, number: int) -> None:
         tls["hosts"] = [_own_host(ingress, host, number) for host in hosts] if isinstance(hosts, list) else []
     if raw.at(ingress, "spec", "defaultBackend") is not None:
         raise ProviderRejected(
-            f"The Ingress {raw.name(ingress)} of the template takes every host, so it cannot be copied; give it rules "
-            f"with hosts that have {MARK} in them.",
+            f"The Ingress {raw.called(ingress)} of the template takes every host, so it cannot be copied; give it "
+            f"rules with hosts that have {MARK} in them.",
             provider=PROVIDER,
         )
 
@@ -170,8 +170,8 @@ def _with_own_hosts(ingress: Object, number: int) -> None:
 def _own_host(ingress: Object, host: object, number: int) -> str:
     if not isinstance(host, str) or MARK not in host:
         raise ProviderRejected(
-            f"The host {told(str(host or '*'))[:100]} in the Ingress {raw.name(ingress)} of the template has no {MARK} "
-            f"in it, so previews would take its visitors; write it as checkout-{MARK}.example.com.",
+            f"The host {told(str(host or '*'))[:100]} in the Ingress {raw.called(ingress)} of the template has no "
+            f"{MARK} in it, so previews would take its visitors; write it as checkout-{MARK}.example.com.",
             provider=PROVIDER,
         )
     return host.replace(MARK, f"pr-{number}")

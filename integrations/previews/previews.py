@@ -192,11 +192,11 @@ class NamespacePreviews:
             except Conflict:
                 found = await self._kube.get(path)
                 if found is None:
-                    raise SomebodyWasFaster(f"The Deployment {raw.name(there)} was deleted meanwhile.") from None
+                    raise SomebodyWasFaster(f"The Deployment {raw.called(there)} was deleted meanwhile.") from None
                 there = found
             else:
                 return
-        raise ProviderUnavailable(f"Somebody keeps changing the Deployment {raw.name(there)}.", provider=PROVIDER)
+        raise ProviderUnavailable(f"Somebody keeps changing the Deployment {raw.called(there)}.", provider=PROVIDER)
 
     async def _deployments(self, number: int) -> list[Object]:
         path = path_to("apps/v1", "deployments", namespace=self._options.namespace(number))

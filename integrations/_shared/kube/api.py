@@ -11,15 +11,16 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from bot.domain.errors import ProviderTimeout, ProviderUnavailable
-from integrations._shared.kube.errors import PROVIDER, Conflict, Expired, NotFound, refusal
+from bot.domain.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from integrations._shared.kube import raw
+from integrations._shared.kube.errors import PROVIDER, Conflict, Expired, NotFound, refusal, spoken
 from integrations._shared.kube.following import follow
-from integrations._shared.kube.transport import Elsewhere, Transport
+from integrations._shared.kube.session import Elsewhere
+from integrations._shared.kube.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-    from bot.domain.errors import ProviderError
     from integrations._shared.kube.access import ClusterAccess
 
 __all__ = ["MANAGER", "Conflict", "Elsewhere", "Event", "Expired", "Kube", "NotFound", "PatchKind"]
@@ -34,6 +35,8 @@ _CONTENT: Final[Mapping[str, str]] = {
     "merge": "application/merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+_MOST_PAGES = 400
+"""Of 500 objects each; more is no list that anybody meant to have."""
 _WATCH_SECONDS = 240
 _QUIET_SECONDS = 90.0
 """A server sends a bookmark about once a minute: one that says nothing for so long is not there any more."""
@@ -76,14 +79,14 @@ class Kube:
     async def _pages(self, path: str, selected: dict[str, str], limit: int) -> tuple[Objects, str]:
         items: Objects = []
         query = {**selected, "limit": str(limit)}
-        while True:
+        for _ in range(_MOST_PAGES):
             page = (await self._transport.send("GET", path, query=query)).json()
-            items += [item for item in page.get("items") or () if isinstance(item, dict)]
-            metadata = page.get("metadata") or {}
-            more = metadata.get("continue")
+            items += raw.items(page, "items")
+            more = raw.text(page, "metadata", "continue")
             if not more:
-                return items, str(metadata.get("resourceVersion") or "")
-            query = {**query, "continue": str(more)}
+                return items, raw.text(page, "metadata", "resourceVersion")
+            query = {**query, "continue": more}
+        raise ProviderError(f"The cluster {self.cluster} has no end to its list of {spoken(path)}.", provider=PROVIDER)
 
     async def patch(
         self,
@@ -198,12 +201,14 @@ def _event(line: bytes) -> Event | None:
 def _said(cluster: str, path: str, line: bytes) -> ProviderError:
     try:
         status = json.loads(line)["object"]
-        code = int(status.get("code") or 500)
+        if not isinstance(status, dict):
+            raise TypeError
+        code = raw.count(status, "code") or 500
         body = json.dumps(status).encode()
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return Expired(f"The cluster {cluster} sent what nobody understands.", provider=PROVIDER)
     # "Too large resource version" comes as a 504: the server does not know yet what we know. Listing helps either way.
-    if code in (410, 504) or status.get("reason") in ("Expired", "Gone", "Timeout"):
+    if code in (410, 504) or raw.text(status, "reason") in ("Expired", "Gone", "Timeout"):
         return Expired(f"The cluster {cluster} has to be asked anew.", provider=PROVIDER)
     return refusal(cluster, "WATCH", path, code, {}, body)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _LONGEST_PAUSE_WHILE_WELL = 1.0
+_LONGEST_ASKED_FOR = 30.0
 _REMEMBERED = 256
 
 
@@ -69,7 +70,8 @@ async def follow(
             if trouble is not None:
                 trouble(failure)
         asked = failure.retry_after if failure is not None else None
-        await asyncio.sleep(asked or pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not a secret
+        # Who asks for an hour is not left alone for an hour: a rollout would be over long before anybody looks.
+        await asyncio.sleep(min(asked or 0.0, _LONGEST_ASKED_FOR) or pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, _LONGEST_PAUSE if failure is not None else _LONGEST_PAUSE_WHILE_WELL)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import ProviderRejected
+from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 
@@ -48,9 +49,9 @@ def set_images(one: Object, images: Mapping[str, str]) -> list[Operation]:
                 operations.append({"op": "test", "path": pointer(*at, "name"), "value": name})
                 operations.append({"op": "replace", "path": pointer(*at, "image"), "value": left.pop(name)})
     if left:
-        there = ", ".join(images_of(one)) or "none"
+        there = told(", ".join(images_of(one))) or "none"
         raise ProviderRejected(
-            f"{raw.name(one)} has no container {', '.join(sorted(left))}; it has: {there}.", provider=PROVIDER
+            f"{raw.called(one)} has no container {told(', '.join(sorted(left)))}; it has: {there}.", provider=PROVIDER
         )
     return operations
 

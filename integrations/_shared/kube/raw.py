@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from integrations._shared.failures import told
+
 Object: TypeAlias = dict[str, Any]
+
+_TOO_MANY = 2**53
+"""No count, port or number of seconds of a cluster comes near; what does cannot be reckoned with."""
 
 
 def at(one: object, *path: str) -> Any:
@@ -37,12 +42,17 @@ def text(one: object, *path: str) -> str:
 def count(one: object, *path: str) -> int:
     """The number at ``path``; 0 when there is none, as clusters leave zeros out."""
     found = at(one, *path)
-    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+    return found if isinstance(found, int) and not isinstance(found, bool) and abs(found) < _TOO_MANY else 0
 
 
 def name(one: object) -> str:
     """What it is called."""
     return text(one, "metadata", "name")
+
+
+def called(one: object) -> str:
+    """What it is called, as people may see it."""
+    return told(name(one))[:253] or "something without a name"
 
 
 def uid(one: object) -> str:

@@ -7,16 +7,13 @@ stopped, and an API server passes on what a pod answers, so one is never followe
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
-import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from bot.domain.errors import (
@@ -26,11 +23,12 @@ from bot.domain.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from bot.domain.redact import redact
+from integrations._shared.failures import told
 from integrations._shared.kube.errors import PROVIDER, refusal
+from integrations._shared.kube.session import configured
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from integrations._shared.kube.access import Access, ClusterAccess
 
@@ -57,10 +55,6 @@ class Answer:
         if not isinstance(found, dict):
             raise ProviderUnavailable("The cluster answered what is no object.", provider=PROVIDER)
         return found
-
-
-class Elsewhere(ProviderRejected):
-    """The answer was a redirect, which nobody follows."""
 
 
 class _Client:
@@ -219,18 +213,24 @@ class Transport:
             headers["Authorization"] = f"Bearer {access.token}"
         query = f"?{urlencode(request.query)}" if request.query else ""
         url = access.server.rstrip("/") + request.path + query
-        with self.told(limit):
+        try:
             # A float: the client's pair of times is broken. Its own 300 s would end a watch with an error.
             answer = await rest.request(
                 request.method, url, headers=headers, body=request.body, _request_timeout=float(limit)
             )
             return answer.response
+        except Exception as error:  # noqa: BLE001 - what is not the client's is raised again
+            trouble = self.trouble(error, limit)
+        raise trouble
 
     async def _rest(self, client: _Client, access: Access) -> Any:
         wanted = (access.server, access.ca, access.client_cert, access.client_key, access.verify_name)
         async with client.building:
             if client.rest is None or client.made_for != wanted:
-                made = await asyncio.to_thread(_configured, access, self.access.name)
+                loop = asyncio.get_running_loop()
+                made = await asyncio.to_thread(
+                    configured, access, self.access.name, at_once=_AT_ONCE + _WATCHES, loop=loop
+                )
                 await client.close()
                 client.rest, client.made_for = made, wanted
             return client.rest
@@ -241,34 +241,31 @@ class Transport:
 
     async def _read(self, response: Any, largest: int) -> bytes:
         content = bytearray()
-        with self.told(self.timeout):
+        try:
             async for part in response.content.iter_any():
                 content += part
                 if len(content) > largest:
                     raise ProviderError(
                         f"The cluster {self.access.name} answered more than {largest // 1024} KiB.", provider=PROVIDER
                     )
-        return bytes(content)
+            return bytes(content)
+        except Exception as error:  # noqa: BLE001 - what is not the client's is raised again
+            trouble = self.trouble(error, self.timeout)
+        raise trouble
 
-    @contextlib.contextmanager
-    def told(self, limit: float) -> Iterator[None]:
-        """Whatever the client raises in our own words."""
+    def trouble(self, error: Exception, limit: float) -> ProviderError:
+        """What the client raised, in our own words; raises what is not the client's.
+
+        Raise it outside of the handler: what the client raises knows the request, and so the token.
+        """
         import aiohttp
 
-        trouble: ProviderError
-        try:
-            yield
-            return
-        except (ProviderError, asyncio.CancelledError):
-            raise
-        except TimeoutError:
-            trouble = self._late(limit)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            why = redact(str(error))[:200] or type(error).__name__
-            trouble = ProviderUnavailable(
-                f"The cluster {self.access.name} cannot be reached: {why}.", provider=PROVIDER
-            )
-        raise trouble
+        if isinstance(error, TimeoutError):
+            return self._late(limit)
+        if isinstance(error, ProviderError) or not isinstance(error, aiohttp.ClientError | OSError | ValueError):
+            raise error
+        why = told(str(error)) or type(error).__name__
+        return ProviderUnavailable(f"The cluster {self.access.name} cannot be reached: {why}.", provider=PROVIDER)
 
     def _late(self, limit: float) -> ProviderTimeout:
         return ProviderTimeout(f"The cluster {self.access.name} did not answer within {limit:g} s.", provider=PROVIDER)
@@ -287,9 +284,7 @@ class Lines:
         """The next line; None when the answer is over or was cut. Raises `ProviderError` after ``within`` seconds."""
         size = 0
         while not self._ready:
-            with self._transport.told(within):
-                async with asyncio.timeout(within):
-                    part = await self._content.readany()
+            part = await self._part(within)
             if not part:
                 return None
             *whole, rest = part.split(b"\n")
@@ -303,43 +298,11 @@ class Lines:
                 raise ProviderError(f"The cluster {self._transport.access.name} sends too much.", provider=PROVIDER)
         return self._ready.pop()
 
-
-def _configured(access: Access, name: str) -> Any:
-    """The client's own HTTP part for a server. Importing it takes a second, so it is done where nobody waits."""
-    parts = urlsplit(access.server)
-    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
-        raise ProviderRejected(f"The address of the cluster {name} is none.", provider=PROVIDER)
-    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise ProviderRejected(f"The cluster {name} is not reached over https.", provider=PROVIDER)
-    from kubernetes.aio.client.configuration import Configuration
-    from kubernetes.aio.client.rest import RESTClientObject
-
-    async def straight(request: Any, handler: Any) -> Any:
-        response = await handler(request)
-        if response.status in (301, 302, 303, 307, 308):
-            response.close()
-            raise Elsewhere(f"The cluster {name} sends us elsewhere ({response.status}).", provider=PROVIDER)
-        return response
-
-    configuration = Configuration(
-        host=access.server,
-        ca_cert_data=access.ca.decode("ascii", "replace") if access.ca is not None else None,
-        tls_server_name=access.verify_name,
-        client_session_kwargs={"middlewares": (straight,)},
-    )
-    configuration.connection_pool_maxsize = _AT_ONCE + _WATCHES
-    # None at all (False would mean three): who repeats a change must first look whether it was made.
-    configuration.retries = None
-    with tempfile.TemporaryDirectory() as folder:
-        if access.client_cert is not None and access.client_key is not None:
-            # The client reads these from files only; the folder is ours alone, and gone at once.
-            pair = Path(folder) / "cert", Path(folder) / "key"
-            for path, content in zip(pair, (access.client_cert, access.client_key), strict=True):
-                path.write_bytes(content)
-            configuration.cert_file, configuration.key_file = map(str, pair)
+    async def _part(self, within: float) -> bytes:
         try:
-            return RESTClientObject(configuration)
-        except (OSError, ValueError):
-            raise ProviderRejected(
-                f"The certificates for the cluster {name} cannot be used.", provider=PROVIDER
-            ) from None
+            async with asyncio.timeout(within):
+                part: bytes = await self._content.readany()
+                return part
+        except Exception as error:  # noqa: BLE001 - what is not the client's is raised again
+            trouble = self._transport.trouble(error, within)
+        raise trouble

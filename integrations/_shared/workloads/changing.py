@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from integrations._shared.workloads.workload import Workload
 
 _ROUNDS = 6
+_LONGEST_ASKED_FOR = 10.0
 
 
 def deploy_patch(workload: Workload, one: Object, *, release: Release, operation: OperationId) -> list[Operation]:
@@ -193,7 +194,10 @@ async def _once(
             last = error
         else:
             return f"{raw.uid(answer)}:{raw.count(answer, 'metadata', 'generation')}"
-        await asyncio.sleep(getattr(last, "retry_after", None) or wait * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+        asked = last.retry_after or 0.0
+        if asked > _LONGEST_ASKED_FOR:
+            raise last  # whoever called knows whether there is that much time
+        await asyncio.sleep(asked or wait * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not a secret
         wait *= 2
     assert last is not None
     if isinstance(last, Conflict):

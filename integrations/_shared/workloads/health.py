@@ -51,7 +51,7 @@ def asked_at(one: Object, container: str, *, port: int | None, path: str) -> mar
     number = wanted.port or port or _port(spec, at)
     if number is None:
         raise ProviderRejected(
-            f"{raw.name(one)} does not say at which port health is asked for; write it before the path, as in "
+            f"{raw.called(one)} does not say at which port health is asked for; write it before the path, as in "
             f":8080{wanted.path}, or give probe_port.",
             provider=PROVIDER,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
+from integrations._shared.kube.api import MANAGER
 from integrations._shared.kube.patches import images_of
 from integrations._shared.workloads import image, marks
 from integrations._shared.workloads.owners import who_changed, who_paused
@@ -72,6 +73,11 @@ def judge(one: Object | None, mine: Mine) -> View:
     return _progress(one, wanted, name)
 
 
+def settled(one: Object) -> bool:
+    """Whether no rollout goes on there, whoever began it."""
+    return _progress(one, replicas(one), raw.name(one)).stand is Stand.DONE
+
+
 def _superseded(one: Object, mine: Mine) -> str:
     """Who took its place and how; empty when nobody did."""
     latest = marks.operation(one)
@@ -82,11 +88,20 @@ def _superseded(one: Object, mine: Mine) -> str:
         if latest is None:
             return f"Somebody removed our marks from {mine.name}{who}, so it cannot be told whose release it runs."
         return f"Another change, {latest}, took its place on {mine.name}{who}."
-    now = images_of(one)
-    for container, wanted in marks.images(one).items():
+    now, left = images_of(one), marks.images(one)
+    if not left:
+        # Without them nobody can tell whether these are still the images that we set.
+        who = who_changed(one)
+        return (
+            f"Somebody removed our marks from {mine.name}{f' ({who})' if who else ''}, so nobody can tell what it runs."
+        )
+    for container, wanted in left.items():
         found = now.get(container)
         if found is None or not image.same(found, wanted):
             who = who_changed(one, container) or "Somebody"
+            if who.startswith(MANAGER):
+                # Nobody wrote there after us: what we sent was changed before it was kept.
+                who = "The cluster itself, perhaps an admission webhook,"
             what = image.shown(found) if found is not None else "nothing"
             return f"{who} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
     return ""

@@ -117,7 +117,7 @@ def check_strategy(one: Object) -> None:
     wanted = of(one).get(STRATEGY)
     if wanted is None:
         return
-    name = raw.name(one)
+    name = raw.called(one)
     if wanted in _ELSEWHERE:
         raise ProviderRejected(
             f"{name} asks for the strategy {wanted} ({STRATEGY}), which a plain Deployment cannot do; "
@@ -151,7 +151,7 @@ def probe(one: Object) -> Probe | None:
     good = (not port or (number is not None and 0 < number < 65536)) and slash and is_http_path("/" + path)
     if not good:
         raise ProviderRejected(
-            f"{raw.name(one)} asks for health at {told(wanted)[:80]!r} ({HEALTH_CHECK}); "
+            f"{raw.called(one)} asks for health at {told(wanted)[:80]!r} ({HEALTH_CHECK}); "
             "it can be a path such as /health, or :8080/health with a port.",
             provider=PROVIDER,
         )

@@ -42,7 +42,7 @@ def owned_elsewhere(one: Object, containers: Sequence[str]) -> list[str]:
     for manager in managers:
         for start, tool, consequence in _TOOLS:
             if manager.lower().startswith(start):
-                found[tool] = f"The image of {raw.name(one)} is owned by {tool}: {consequence}."
+                found[tool] = f"The image of {raw.called(one)} is owned by {tool}: {consequence}."
                 break
     if "Flux" in found:
         found.pop("Helm", None)  # it uses Helm's marks for what it installs

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderRejected
+from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.names import path_to
@@ -88,15 +89,15 @@ class Workload:
             lacks = [name for name in self.options.named if name not in has]
             if lacks:
                 raise ProviderRejected(
-                    f"{self.name} has no container {', '.join(lacks)}; it has: {', '.join(has) or 'none'}.",
+                    f"{self.name} has no container {', '.join(lacks)}; it has: {told(', '.join(has)) or 'none'}.",
                     provider=PROVIDER,
                 )
             return self.options.named
         names = [raw.text(each, "name") for each in raw.items(one, "spec", "template", "spec", "containers")]
         if len(names) != 1:
             raise ProviderRejected(
-                f"{self.name} has the containers {', '.join(names) or 'none'}; the catalog must say which of them runs "
-                "the release, with container.",
+                f"{self.name} has the containers {told(', '.join(names)) or 'none'}; the catalog must say which of "
+                "them runs the release, with container.",
                 provider=PROVIDER,
             )
         return (names[0],)
@@ -122,7 +123,7 @@ def selector(one: Object) -> str:
             parts.append(key if operator == "Exists" else f"!{key}")
     if not parts:
         # An empty one would let everything through.
-        raise ProviderRejected(f"{raw.name(one)} selects no pods.", provider=PROVIDER)
+        raise ProviderRejected(f"{raw.called(one)} selects no pods.", provider=PROVIDER)
     return ",".join(parts)
 
 

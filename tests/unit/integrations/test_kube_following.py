@@ -77,9 +77,11 @@ MINE = Mine(name="web", operation=OperationId("one"), uid="u1", generation=4)
 
 def rolling(generation: int = 4, observed: int = 4, replicas: int = 3, **more: Any) -> dict[str, Any]:
     status = {"observedGeneration": observed, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
+    ours = {marks.OPERATION: "one", marks.IMAGES: '{"web": "r/web:1"}'}
+    template = {"spec": {"containers": [{"name": "web", "image": "r/web:1"}]}}
     return {
-        "metadata": {"name": "web", "uid": "u1", "generation": generation, "annotations": {marks.OPERATION: "one"}},
-        "spec": {"replicas": replicas, **more.get("spec", {})},
+        "metadata": {"name": "web", "uid": "u1", "generation": generation, "annotations": ours},
+        "spec": {"replicas": replicas, "template": template, **more.get("spec", {})},
         "status": {**status, **more.get("status", {})},
     }
 
@@ -104,6 +106,28 @@ def rolling(generation: int = 4, observed: int = 4, replicas: int = 3, **more: A
 )
 def test_kubectls_rules(one: dict[str, Any] | None, stand: Stand) -> None:
     assert judge(one, MINE).stand is stand
+
+
+@pytest.mark.parametrize("left", [None, "", "[]", '{"web": 7}', "null", "{"])
+def test_without_our_marks_nobody_calls_it_ours(left: str | None) -> None:
+    one = rolling()
+    one["metadata"]["annotations"][marks.IMAGES] = left
+    one["spec"]["template"]["spec"]["containers"][0]["image"] = "r/web:of-somebody-else"
+    view = judge(one, MINE)
+    assert view.stand is Stand.SUPERSEDED
+    assert "removed our marks" in view.message
+
+
+def test_what_a_webhook_made_of_our_image_is_not_blamed_on_us() -> None:
+    ours = written_by(("deployment-architect", "2026-11-23T12:03:04Z"))["metadata"]["managedFields"]
+    one = rolling()
+    one["metadata"]["managedFields"] = ours
+    one["spec"]["template"]["spec"]["containers"][0]["image"] = "mirror.example/web:1"
+    view = judge(one, MINE)
+    assert view.stand is Stand.SUPERSEDED
+    assert view.message.startswith("The cluster itself, perhaps an admission webhook, changed web")
+    one["metadata"]["managedFields"] = written_by(("kubectl-set", "2026-11-23T12:03:04Z"))["metadata"]["managedFields"]
+    assert judge(one, MINE).message.startswith("kubectl-set at 12:03:04 UTC changed web")
 
 
 def test_a_deadline_that_the_change_before_exceeded_is_not_ours() -> None:

@@ -1,0 +1,55 @@
+"""What a server asks for is given within limits: it is not stormed, nor is a rollout left unwatched for its sake."""
+
+from __future__ import annotations
+
+import pytest
+from kube.deployment_world import release, seen, world
+from kube.server import KubeServer
+
+from bot.domain.errors import ProviderUnavailable
+from bot.domain.ids import OperationId
+from bot.domain.rollout import OutcomeKind
+from integrations._shared.kube.api import Kube
+from integrations._shared.kube.names import path_to
+
+pytestmark = pytest.mark.timeout(60)
+ONE = OperationId("one")
+
+
+async def test_a_server_that_asks_for_an_hour_is_neither_stormed_nor_waited_for_in_silence() -> None:
+    async with world() as here:
+        target = here.target()
+        here.server.faults.refuse(429, verb="patch", times=2, retry_after=3600)
+        since = len(here.server.log)
+        with pytest.raises(ProviderUnavailable) as failure:
+            await target.apply(release=release("v1.1"), operation=ONE)
+        assert failure.value.retry_after == 3600, "whoever called decides"
+        assert here.calls(since).count("patch deployments") == 1
+        here.server.faults.clear()
+        handle = await target.apply(release=release("v1.1"), operation=ONE)
+        assert (await seen(target, handle))[1].kind is OutcomeKind.SUCCEEDED
+
+
+async def test_a_watch_is_not_put_to_sleep_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations._shared.kube.following._LONGEST_ASKED_FOR", 0.1)
+    async with world() as here:
+        target = here.target()
+        handle = await target.apply(release=release("v1.1"), operation=ONE)
+        here.server.faults.refuse(429, verb="list", path="deployments", times=2, retry_after=3600)
+        assert (await seen(target, handle))[1].kind is OutcomeKind.SUCCEEDED
+
+
+async def test_pages_that_are_too_old_to_be_turned_are_read_anew_and_each_thing_is_there_once() -> None:
+    async with KubeServer.running() as server:
+        names = [f"c{number:03}" for number in range(25)]
+        for name in names:
+            server.add("configmaps", "shop", {"metadata": {"name": name}})
+        kube = Kube(server.access())
+        path = path_to("v1", "configmaps", namespace="shop")
+        server.faults.gone_continue = 2
+        found, _ = await kube.list(path, limit=10)
+        assert [one["metadata"]["name"] for one in found] == names
+        server.faults.gone_continue = 99
+        with pytest.raises(ProviderUnavailable, match="changes faster than it lists"):
+            await kube.list(path, limit=10)
+        await kube.close()

@@ -106,3 +106,13 @@ class Health:
     def ok(self) -> bool:
         """Whether something runs and all of it is healthy."""
         return self.instances > 0 and self.healthy >= self.instances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """That a release gets no traffic any more although nobody here has taken it back."""
+
+    by_platform: bool
+    """Whether the platform has decided so by itself, as after an analysis that failed; else somebody has."""
+    why: str
+    """What has happened, in whole sentences for people."""

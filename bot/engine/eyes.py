@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import ProviderError
-from bot.ports.target import SupportsTrafficWeight
+from bot.ports.target import SupportsTrafficWeight, TellsTakenBack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bot.domain.catalog import Service
     from bot.domain.deployment import Deployment
     from bot.domain.progression import Progression
+    from bot.domain.rollout import TakenBack
     from bot.engine.checking import Checking
     from bot.engine.rollout import Rollout
 
@@ -41,6 +42,8 @@ class Seen:
     watches: tuple[Watch, ...]
     weight: int | None
     """Per cent of the traffic, as the target says; None when it does not tell just now."""
+    gone: TakenBack | None
+    """How it came that it gets none; None where it does, or the target does not tell."""
 
     def fits(self, now: Progression) -> bool:
         """Whether it was a look at what is there now; people's words change nothing about that."""
@@ -99,7 +102,7 @@ class Eyes:
         return [weigh, *looks]
 
     async def _look(self, deployment: Deployment, progression: Progression, now: datetime) -> Seen:
-        watches, weight = await asyncio.gather(
+        watches, (weight, gone) = await asyncio.gather(
             self.checking.look(
                 deployment,
                 progression.watches(self.service.checks),
@@ -110,18 +113,24 @@ class Eyes:
             ),
             self._weight(deployment, now),
         )
-        return Seen(of=progression, watches=watches, weight=weight)
+        return Seen(of=progression, watches=watches, weight=weight, gone=gone)
 
-    async def _weight(self, deployment: Deployment, now: datetime) -> int | None:
+    async def _weight(self, deployment: Deployment, now: datetime) -> tuple[int | None, TakenBack | None]:
+        """The weight and, where it is none, why. Without the one that can be told the other is not: who would go by
+        the weight alone took the platform's verdict for somebody's wish.
+        """
         if self._weighed is not None and now < self._weighed + _LOOK_AT_WEIGHT:
-            return None
+            return None, None
         self._weighed = now
         try:
             target = await self.rollout.target(deployment)
             if not isinstance(target, SupportsTrafficWeight):
-                return None
+                return None, None
             async with asyncio.timeout(_PATIENCE):
-                return await target.weight(release=deployment.release)
+                weight = await target.weight(release=deployment.release)
+                if weight == 0 and isinstance(target, TellsTakenBack):
+                    return weight, await target.taken_back(release=deployment.release)
+                return weight, None
         except (ProviderError, TimeoutError) as error:
             log.info("the weight of #%s cannot be read: %s", deployment.number, str(error) or "no answer")
-            return None
+            return None, None

@@ -182,6 +182,7 @@ class Steering:
             standing=standing_of(watches, now, weight=position.weight),
             at=now,
             observed=seen.weight if seen else None,
+            gone=seen.gone if seen else None,
         )
         decision = decide(armed=armed)
         failing = isinstance(decision.move, Abort) and decision.move.cause is Cause.CHECKS

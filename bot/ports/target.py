@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bot.domain.finding import Finding
     from bot.domain.ids import OperationId
     from bot.domain.release import Release
-    from bot.domain.rollout import Handle, Health, Outcome, Plan, Progress, Running
+    from bot.domain.rollout import Handle, Health, Outcome, Plan, Progress, Running, TakenBack
 
 
 class Target(Protocol):
@@ -55,6 +55,14 @@ class SupportsTrafficWeight(Protocol):
 
     async def weight(self, *, release: Release) -> int | None:
         """How many per cent of the traffic go to ``release`` now; None while that is being changed."""
+
+
+@runtime_checkable
+class TellsTakenBack(Protocol):
+    """A target whose platform judges a canary too, and may take it back between two changes of ours."""
+
+    async def taken_back(self, *, release: Release) -> TakenBack | None:
+        """Why ``release`` gets no traffic any more; None while nobody has taken it back. Reading only."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.domain.rollout import TakenBack
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.patches import images_of
@@ -21,6 +22,9 @@ from integrations.argo_rollouts import books, steps
 if TYPE_CHECKING:
     from bot.domain.ids import OperationId
     from integrations._shared.kube.raw import Object
+
+_CONTROLLERS = ("rollouts-controller", "argo-rollouts")
+"""What the controller is called in the cluster's books: its program, or its image's name for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +63,19 @@ def judge(one: Object | None, holder: Object | None, mine: Mine) -> View:
         return View(stand=Stand.FAILED, message=f"{mine.name} is not valid: {_said(invalid)}.", total=wanted)
     if not steps.taken_up(one, holder):
         return View(stand=Stand.WAITING, message="waiting for Argo Rollouts to take up the change", total=wanted)
-    return _progress(one, entry.goal, mine.name, wanted)
+    return _progress(one, holder, entry.goal, mine.name, wanted)
 
 
-def _progress(one: Object, goal: int, name: str, wanted: int) -> View:
+def _progress(one: Object, holder: Object, goal: int, name: str, wanted: int) -> View:
     updated = raw.count(one, "status", "updatedReplicas")
     done = min(updated, wanted)
     phase, weight = raw.text(one, "status", "phase"), steps.weight(one)
     if steps.stable(one) and phase == "Healthy":
         return View(stand=Stand.DONE, message=f"{wanted} of {wanted} pods, and stable.", done=wanted, total=wanted)
     if raw.at(one, "status", "abort") is True:
-        why = _said(_condition(one, "Progressing"))
-        message = f"Argo Rollouts took it back: {why or 'it was aborted'}.{_analysis(one)}"
-        return View(stand=Stand.TROUBLED, message=message, total=wanted)
+        back = aborted(one, holder, name)
+        # What an analysis has stopped is still to be put back; what somebody has, is theirs.
+        return View(stand=Stand.FAILED if back.by_platform else Stand.TROUBLED, message=back.why, total=wanted)
     progressing = _condition(one, "Progressing")
     if phase == "Degraded" and raw.text(progressing, "reason") == "ProgressDeadlineExceeded":
         message = f"{name} made no progress in its time: {_said(progressing)}."
@@ -96,21 +100,67 @@ def _progress(one: Object, goal: int, name: str, wanted: int) -> View:
     return View(stand=Stand.WAITING, message=f"{said}{_analysis(one)}", done=done, total=wanted)
 
 
+def taken_back(one: Object, holder: Object, name: str, *, here: bool) -> TakenBack | None:
+    """Why a release gets no traffic any more; ``here``: it is what the Rollout asks for. None: nobody took it back."""
+    if not here:
+        who = _set_elsewhere(holder, name)
+        return TakenBack(by_platform=False, why=who or f"{name} is to run another image now.")
+    return aborted(one, holder, name) if raw.at(one, "status", "abort") is True else None
+
+
+def aborted(one: Object, holder: Object, name: str) -> TakenBack:
+    """Who has aborted it, and why.
+
+    It was Argo Rollouts itself when it gives a reason, when an analysis has failed, or when it is who wrote so.
+    """
+    condition, what = _condition(one, "Progressing"), marks.version(holder) or "it"
+    said = _said(condition) if raw.text(condition, "reason") == "RolloutAborted" else ""
+    _, _, reason = said.partition(": ")
+    who, when = _who_aborted(one)
+    for run in _runs(one):
+        if raw.text(run, "status") in ("Failed", "Error"):
+            verdict = "failed" if raw.text(run, "status") == "Failed" else "could not be made"
+            why = told(raw.text(run, "message")) or reason or "it does not say why"
+            reason = f"its analysis {told(raw.text(run, 'name'))} {verdict}: {why}"
+            break
+    if reason or who.startswith(_CONTROLLERS):
+        why = (reason or said or "it does not say why").rstrip(".")
+        return TakenBack(by_platform=True, why=f"Argo Rollouts took {what} back: {why}.")
+    return TakenBack(by_platform=False, why=f"{who or 'Somebody'}{when} aborted {name}.")
+
+
+def _who_aborted(one: Object) -> tuple[str, str]:
+    """Who wrote that, as the cluster's own books tell, and when; empty where they do not."""
+    for entry in raw.items(one, "metadata", "managedFields"):
+        if raw.at(entry, "fieldsV1", "f:status", "f:abort") is not None:
+            when = raw.text(entry, "time")
+            is_time = len(when) == 20 and when.endswith("Z") and when.isascii()
+            return told(raw.text(entry, "manager"))[:60], f" at {when[11:19]} UTC" if is_time else ""
+    return "", ""
+
+
+def _runs(one: Object) -> list[object]:
+    """The analyses that it tells of: those that run, or have just ended."""
+    canary = [raw.at(one, "status", "canary", f"current{kind}AnalysisRunStatus") for kind in ("Step", "Background")]
+    switch = [raw.at(one, "status", "blueGreen", f"{kind}PromotionAnalysisRunStatus") for kind in ("pre", "post")]
+    return [run for run in (*canary, *switch) if raw.text(run, "name")]
+
+
 def _superseded(holder: Object, mine: Mine, entry: books.Entry | None) -> str:
     """Who took its place and how; empty when nobody did."""
     latest = marks.operation(holder)
     who = who_changed(holder)
     by = f" ({who})" if who else ""
     if entry is None and latest is not None and latest != mine.operation:  # it was taken away before we were there
-        return _set_elsewhere(holder, mine) or f"Another change, {latest}, took its place on {mine.name}{by}."
+        return _set_elsewhere(holder, mine.name) or f"Another change, {latest}, took its place on {mine.name}{by}."
     if entry is None or latest is None:
         return f"Somebody removed our marks from {mine.name}{by}, so it cannot be told whose release it runs."
     if latest != mine.operation:
         return f"Another change, {latest}, took its place on {mine.name}{by}."
-    return _set_elsewhere(holder, mine)
+    return _set_elsewhere(holder, mine.name)
 
 
-def _set_elsewhere(holder: Object, mine: Mine) -> str:
+def _set_elsewhere(holder: Object, name: str) -> str:
     """Who set another image than we left there; empty when nobody did."""
     now = images_of(holder)
     for container, wanted in marks.images(holder).items():
@@ -118,18 +168,16 @@ def _set_elsewhere(holder: Object, mine: Mine) -> str:
         if found is None or not image.same(found, wanted):
             by = who_changed(holder, container) or "Somebody"
             what = image.shown(found) if found is not None else "nothing"
-            return f"{by} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
+            return f"{by} changed {name}: its container {told(container)[:63]} is set to {what} now."
     return ""
 
 
 def _analysis(one: Object) -> str:
     """The analysis that runs or has just ended, as `` Analysis checkout-2: Running.``; empty when there is none."""
-    for kind in ("currentStepAnalysisRunStatus", "currentBackgroundAnalysisRunStatus"):
-        found = raw.at(one, "status", "canary", kind)
-        if raw.text(found, "name"):
-            message = told(raw.text(found, "message"))
-            state = told(raw.text(found, "status")) or "Pending"
-            return f" Analysis {told(raw.text(found, 'name'))}: {state}{f', {message}' if message else ''}."
+    for run in _runs(one):
+        message = told(raw.text(run, "message"))
+        state = told(raw.text(run, "status")) or "Pending"
+        return f" Analysis {told(raw.text(run, 'name'))}: {state}{f', {message}' if message else ''}."
     return ""
 
 

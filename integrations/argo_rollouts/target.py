@@ -60,7 +60,9 @@ class _GoneError(Exception):
         self.uid = uid
 
 
-class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, TellsTakenBack, ChecksSteps, Examines):
+class ArgoRolloutsTarget(
+    Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, TellsTakenBack, ChecksSteps, Examines
+):
     """One Rollout of one namespace."""
 
     def __init__(
@@ -106,9 +108,13 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
 
         A strategy that asks nobody is refused for such a Rollout (`check_steps`), so that is how a rollback goes.
         """
+        await self._begin_anew(release, operation)
         handle = await self._bring(release, operation, steps.END)
-        if steps.rests(await self._workload.there()):
+        one = await self._workload.there()
+        if steps.rests(one):
             await driving.promote_fully(self._workload, operation)
+        elif steps.undecided(one):
+            await driving.let_go_on(self._workload, steps.END, operation)
         return handle
 
     async def set_weight(self, *, release: Release, percent: int, operation: OperationId) -> Handle:
@@ -122,6 +128,8 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
         is_first = not rests or goal == rests[0].weight
         if is_first and books.find(holder, operation) is None and not self._has(workload, holder, release):
             return await self._bring(release, operation, goal)
+        if is_first:
+            await self._begin_anew(release, operation)
         return await self._let_go_on(release, operation, goal, f"Go on to {percent} %")
 
     async def weight(self, *, release: Release) -> int | None:
@@ -204,6 +212,17 @@ class ArgoRolloutsTarget(Target, SupportsTrafficWeight, SupportsPromote, Support
             return Handle(operation=operation, generation=f"{gone.uid}:0")
         await driving.let_go_on(self._workload, goal, operation)
         return handle
+
+    async def _begin_anew(self, release: Release, operation: OperationId) -> None:
+        """Bring a release that was aborted there back to its first step, once: its template alone would change nothing.
+
+        Before anything is noted, so that who dies in between does it still, and who comes later overrules nobody.
+        """
+        one, workload, holder = await self._workload.both()
+        begun = books.find(holder, operation) is not None or not self._has(workload, holder, release)
+        if not begun and steps.retry_patch(one) is not None:
+            self._check(one, holder, workload)
+            await driving.retry(self._workload)
 
     async def _bring(self, release: Release, operation: OperationId, goal: int) -> Handle:
         def build(workload: Workload, holder: Object) -> list[Operation]:

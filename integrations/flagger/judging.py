@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from bot.domain.gate import Goal
 from bot.domain.ids import OperationId
+from bot.domain.rollout import TakenBack
+from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.workloads import judging, marks
 from integrations.flagger.canary import GONE
 from integrations.flagger.place import rolled_out
 
 if TYPE_CHECKING:
+    from bot.domain.gate import Gate
     from integrations._shared.kube.raw import Object
     from integrations.flagger.canary import Canary
     from integrations.flagger.place import Place, Seen
@@ -108,6 +111,31 @@ def failed(canary: Canary, one: Object) -> str:
             "not on what ran before."
         )
     return f"Flagger has taken {what} back: no traffic goes to it any more."
+
+
+def taken_back(place: Place, gate: Gate, seen: Seen, *, digest: str, begun: bool) -> TakenBack | None:
+    """Why the release with ``digest`` gets no traffic any more; None while nobody has taken it back."""
+    canary, one = seen.canary, seen.one
+    if canary is None or one is None:
+        return None  # who follows a change of it is told
+    if place.digest(one) != digest:
+        who = superseded(one, OperationId(gate.base), place) if gate.base else ""
+        return TakenBack(by_platform=False, why=who or f"{place.workload.name} is to run another image now.")
+    if canary.phase != "Failed" or canary.weight or not fails_now(gate, begun=begun):
+        return None
+    what, why = marks.version(one) or "it", _condition(canary).rstrip(".")
+    return TakenBack(by_platform=True, why=f"Flagger took {what} back: {why or 'its analysis failed'}.")
+
+
+def fails_now(gate: Gate, *, begun: bool) -> bool:
+    """Whether a failure in the status is one of what the gate was opened for, not the one of before."""
+    return begun or gate.before[:1] != ("Failed",)
+
+
+def _condition(canary: Canary) -> str:
+    """Flagger's own words for the phase that it came to."""
+    conditions = raw.items(canary.one, "status", "conditions")
+    return next((told(raw.text(each, "message")) for each in conditions if raw.text(each, "type") == "Promoted"), "")
 
 
 def _going_on(ticket: Ticket, canary: Canary, one: Object) -> View:

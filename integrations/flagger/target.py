@@ -53,7 +53,9 @@ if TYPE_CHECKING:
 _TRIAL = OperationId("plan")
 
 
-class FlaggerTarget(Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, TellsTakenBack, ChecksSteps, Examines):
+class FlaggerTarget(
+    Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, TellsTakenBack, ChecksSteps, Examines
+):
     """One Canary. Its traffic goes up only as far as the gate in the database says."""
 
     def __init__(

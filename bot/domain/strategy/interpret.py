@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.analysis.standing import Standing
+    from bot.domain.rollout import TakenBack
     from bot.domain.strategy.kinds import Strategy
     from bot.domain.strategy.moves import Move
     from bot.domain.strategy.plan import PlannedStep
@@ -59,18 +60,20 @@ def next_move(
     at: datetime,
     words: Iterable[Word] = (),
     observed: int | None = None,
+    gone: TakenBack | None = None,
     armed: bool = True,
 ) -> Decision:
     """What to do at ``at``.
 
     ``words`` are those that nobody has answered yet, in the order in which they came. ``observed`` is the weight that
-    the target has now; None while it has not settled or cannot tell. ``armed`` says whether failing checks may still
-    take the release back by themselves: not after a person has cancelled that.
+    the target has now; None while it has not settled or cannot tell. ``gone`` is what the target knows of how it came
+    to get none. ``armed`` says whether failing checks may still take the release back by themselves: not after a person
+    has cancelled that.
     """
     steps = plan(strategy)
     said: list[str] = []
     if observed is not None:
-        position = _adopt(steps, position, observed, at, said)
+        position = _adopt(steps, position, observed, gone, at, said)
     answers: list[Answer] = []
     for word in words:
         position, answer = hear(strategy, position, word, seen(steps, position, standing))
@@ -89,16 +92,26 @@ def seen(steps: tuple[PlannedStep, ...], position: Position, standing: Standing)
 
 
 def _adopt(
-    steps: tuple[PlannedStep, ...], position: Position, observed: int, at: datetime, said: list[str]
+    steps: tuple[PlannedStep, ...],
+    position: Position,
+    observed: int,
+    gone: TakenBack | None,
+    at: datetime,
+    said: list[str],
 ) -> Position:
     """Somebody has changed the weight on the target: that is where it is now."""
     if position.abort or position.promoted or not position.begun or steps[0].how is not How.WEIGHT:
         return position
     observed = min(max(observed, 0), 100)
-    if observed == position.weight:
+    if observed == 0 and gone is not None and gone.by_platform:
+        # Its verdict on the release, not somebody's wish: what it has stopped is still to be put back.
+        said.append(gone.why)
+        return replace(position, weight=0, since=at, abort=Abort(cause=Cause.PLATFORM, why=gone.why))
+    if observed == position.weight and (observed or gone is None):
         return position
     if observed == 0:
-        why = f"It was taken back outside the bot: its weight went from {position.weight} % to 0 %."
+        fell = f": its weight went from {position.weight} % to 0 %" if position.weight else ""
+        why = f"It was taken back outside the bot{fell}.{f' {gone.why}' if gone is not None else ''}"
         said.append(why)
         return replace(position, weight=0, since=at, abort=Abort(cause=Cause.ELSEWHERE, why=why, begun=True))
     step = max((index for index, one in enumerate(steps) if one.weight <= observed), default=0)

@@ -76,6 +76,8 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     #: It was taken back on the target, by somebody else.
     ELSEWHERE = "elsewhere"
+    #: The platform took it back by itself, because of checks of its own.
+    PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

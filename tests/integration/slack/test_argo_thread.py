@@ -96,6 +96,47 @@ async def test_what_is_promoted_elsewhere_is_adopted_and_what_is_aborted_is_take
     assert (argo.traffic, argo.image()) == (0, before)
 
 
+@pytest.fixture
+async def analysed() -> AsyncIterator[World]:
+    """With an analysis that goes on while it rests."""
+    steps = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
+    analysis = {"templates": [{"templateName": "error-rate"}]}
+    routing = {"nginx": {"stableIngress": "checkout"}}
+    async with world(strategy={"canary": {"steps": steps, "trafficRouting": routing, "analysis": analysis}}) as opened:
+        opened.controller.analyses.verdict = lambda _run: "Running"
+        yield opened
+
+
+async def test_what_an_analysis_takes_back_while_people_are_asked_has_failed_and_its_template_is_gone(
+    office: Office, analysed: World
+) -> None:
+    office.places["checkout@staging"] = analysed.target()  # type: ignore[assignment]  # a real one
+    before = analysed.image()
+    await office.says("ada", "checkout v1.2 staging")
+    await office.reads("ada", "gets 25 % of the traffic. Promote to", "thread")
+    analysed.controller.analyses.verdict = lambda _run: "Failed"
+    await office.reaches(1, "failed")
+    card = await office.reads("ada", "Argo Rollouts took v1.2 back", "channel")
+    assert 'Metric "error-rate" assessed Failed due to failed (1) > failureLimit (0)' in card
+    assert "serves again" in card
+    assert "outside the bot" not in card
+    assert "error-rate" in await office.reads("ada", "Argo Rollouts took v1.2 back", "thread")
+    assert (analysed.traffic, analysed.image()) == (0, before)
+    await analysed.until("Healthy")
+
+
+async def test_what_somebody_aborts_with_kubectl_is_told_by_whom_and_left_to_them(office: Office, argo: World) -> None:
+    await office.says("ada", "checkout v1.2 staging")
+    await office.reads("ada", "gets 25 % of the traffic. Promote to", "thread")
+    brought = argo.image()
+    argo.kubectl({"abort": True})
+    await office.reaches(1, "superseded")
+    card = await office.reads("ada", "It was taken back outside the bot", "channel")
+    assert "kubectl-argo-rollouts at" in card
+    assert "from 25 % to 0 %" in card
+    assert argo.image() == brought
+
+
 async def test_steps_that_do_not_fit_are_refused_before_anything_is_changed(office: Office, argo: World) -> None:
     before = argo.image()
     await office.says("ada", "checkout v1.2 staging strategy=other")

@@ -95,12 +95,24 @@ async def test_an_abort_in_the_thread_takes_the_canary_back(office: Office, clus
     assert cluster.asked(Hook.ROLLBACK).count(True) == 1
 
 
-async def test_what_flagger_takes_back_itself_is_over(office: Office, cluster: World) -> None:
+async def test_what_flagger_takes_back_while_people_are_asked_has_failed_and_its_image_is_gone(
+    office: Office, cluster: World
+) -> None:
     await office.says("ada", "checkout v1.2 staging")
     await office.reads("ada", "gets 20 % of the traffic. Promote to", "thread")
     cluster.flagger.check = lambda _canary, image: "error rate 12 %" if digest("v1.2") in image else ""
-    await office.reaches(1, "superseded")
-    await office.reads("ada", "from 20 % to 0 %", "channel")
+    await office.reaches(1, "failed")
+    card = await office.reads("ada", "Flagger took v1.2 back: Canary analysis failed", "channel")
+    assert "error rate 12 %" in card
+    assert "serves again" in card
+    assert "outside the bot" not in card
+    assert "error rate 12 %" in await office.reads("ada", "Flagger took v1.2 back", "thread")
+    assert cluster.image() == cluster.image("checkout-primary") == V1.artifact.location
+    begun = len(cluster.flagger.rounds)
+    await cluster.rounds(4)
+    assert set(cluster.flagger.rounds[begun:]) == {0}
+    assert cluster.phase == "Failed"
+    assert not (await cluster.gate()).held
 
 
 async def test_somebody_with_kubectl_is_left_alone(office: Office, cluster: World) -> None:
@@ -108,6 +120,7 @@ async def test_somebody_with_kubectl_is_left_alone(office: Office, cluster: Worl
     await office.reads("ada", "gets 20 % of the traffic. Promote to", "thread")
     cluster.set_image(V3.artifact.location)
     await office.reaches(1, "superseded")
+    assert "kubectl-set at" in await office.reads("ada", "It was taken back outside the bot", "channel")
     await until(lambda: cluster.weight == 0)
     assert cluster.image() == V3.artifact.location
 

@@ -11,6 +11,7 @@ import pytest
 from bot.domain.actor import Actor
 from bot.domain.analysis.judgement import Judgement, Verdict
 from bot.domain.analysis.standing import Stand, Standing
+from bot.domain.rollout import TakenBack
 from bot.domain.strategy.interpret import GRACE, Decision, next_move
 from bot.domain.strategy.kinds import BlueGreen, Canary, OnTimeout, Recreate, Rolling, Step, Strategy
 from bot.domain.strategy.moves import Abort, Apply, AskApproval, Cause, Done, Move, Promote, SetWeight, Wait
@@ -49,13 +50,21 @@ class Story:
         *words: Word,
         wait: float = 0,
         observed: int | None = None,
+        gone: TakenBack | None = None,
         armed: bool = True,
     ) -> Move:
         """Time passes; the move that is decided is made."""
         self.at += timedelta(seconds=wait)
         standing = self.standing(verdict)
         decision = next_move(
-            self.strategy, self.position, standing=standing, at=self.at, words=words, observed=observed, armed=armed
+            self.strategy,
+            self.position,
+            standing=standing,
+            at=self.at,
+            words=words,
+            observed=observed,
+            gone=gone,
+            armed=armed,
         )
         again = next_move(self.strategy, decision.position, standing=standing, at=self.at, armed=armed)
         assert again.move == decision.move, "asked again, the same is to be done"
@@ -354,6 +363,44 @@ def test_what_was_taken_back_elsewhere_is_over() -> None:
     assert isinstance(move, Abort)
     assert move.cause is Cause.ELSEWHERE
     assert story.said() == ["It was taken back outside the bot: its weight went from 50 % to 0 %."]
+
+
+def test_what_the_platform_took_back_itself_has_failed_with_its_reason() -> None:
+    story = Story().to_the_question()
+    why = "Flagger took v2 back: its analysis failed."
+    move = story.go(observed=0, gone=TakenBack(by_platform=True, why=why))
+    assert move == Abort(cause=Cause.PLATFORM, why=why)
+    assert story.said() == [why]
+    assert (story.position.weight, story.position.abort) == (0, move)
+    story.go(PASS, story.promote(to=100))
+    assert story.answer == "It is being taken back already."
+
+
+def test_what_somebody_took_back_is_told_by_whom() -> None:
+    story = Story().to_the_question()
+    move = story.go(observed=0, gone=TakenBack(by_platform=False, why="kubectl-set changed it."))
+    assert isinstance(move, Abort)
+    assert move.cause is Cause.ELSEWHERE
+    assert move.why == "It was taken back outside the bot: its weight went from 50 % to 0 %. kubectl-set changed it."
+
+
+@pytest.mark.parametrize(
+    ("by_platform", "cause", "why"),
+    [(True, Cause.PLATFORM, "No."), (False, Cause.ELSEWHERE, "It was taken back outside the bot. No.")],
+)
+def test_what_is_taken_back_before_it_gets_any_traffic_is_over_too(by_platform: bool, cause: Cause, why: str) -> None:
+    story = Story(BlueGreen(keep=600, verify=10, approval=True))
+    assert story.go() == SetWeight(step=0, percent=0)
+    assert isinstance(story.go(observed=0), Wait), "that it gets none is as it should be"
+    assert story.go(observed=0, gone=TakenBack(by_platform=by_platform, why="No.")) == Abort(cause=cause, why=why)
+
+
+def test_nothing_is_taken_back_before_it_has_begun_or_after_it_is_over() -> None:
+    gone = TakenBack(by_platform=True, why="No.")
+    assert Story().go(observed=0, gone=gone) == SetWeight(step=0, percent=20)
+    plain = Story(Rolling())
+    plain.go()
+    assert plain.go(observed=0, gone=gone) == Done()
 
 
 def test_blue_green_switches_after_verification_and_keeps_blue() -> None:

@@ -26,7 +26,7 @@ from bot.domain.lifecycle import Phase
 from bot.domain.metric import Reading
 from bot.domain.policy.access import Action, Rule
 from bot.domain.policy.freeze import WhileRunning
-from bot.domain.rollout import Handle, Health, Outcome, OutcomeKind, Plan, Progress, Running
+from bot.domain.rollout import Handle, Health, Outcome, OutcomeKind, Plan, Progress, Running, TakenBack
 from bot.domain.strategy.kinds import BlueGreen, Canary, OnTimeout, Rolling, Step
 from bot.store.store import Store
 
@@ -134,6 +134,8 @@ class Site:
     """What is raised instead of making a change, by what it is."""
     forgets: dict[str, Exception] = field(default_factory=dict)
     """What is raised after it was made, once."""
+    judged: TakenBack | None = None
+    """What the platform's own checks have come to, or somebody there."""
     sick: bool = False
     made: list[Made] = field(default_factory=list)
     handles: dict[OperationId, Handle] = field(default_factory=dict)
@@ -216,6 +218,10 @@ class Line:
     async def weight(self, *, release: Release) -> int | None:
         await self.life.point("target.weight")
         return self.site.weight_of(release)
+
+    async def taken_back(self, *, release: Release) -> TakenBack | None:
+        await self.life.point("target.taken_back")
+        return self.site.judged
 
     async def promote(self, *, release: Release, operation: OperationId) -> Handle:
         return await self._change("promote", operation, lambda: self._stands(release))

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from . import failures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from .failures import ApiFailure
+    from .server import Call
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Faults:
     """How often all open watches were cut by `cut_watches`."""
     bookmarks: int = 0
     """How often all open watches that take bookmarks were sent one by `bookmark`."""
+    under_way: Callable[[Call], Awaitable[None]] | None = None
+    """Awaited with each change when it has come, and again, with its code, before it is answered."""
     wake: Callable[[], None] = lambda: None
     """Makes open watches notice."""
     _refusals: list[Refusal] = field(default_factory=list)

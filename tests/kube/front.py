@@ -161,11 +161,17 @@ class Front:
             if wanted.verb == "watch":
                 call.code = 200
                 return await streaming.watch(server, request, wanted.resource, wanted.namespace, wanted.query)
+            if faults.under_way is not None and call.writes:
+                await faults.under_way(call)
             code, answer = self._answer(wanted)
         except ApiFailure as failure:
             call.code = failure.code
+            if faults.under_way is not None and call.writes:
+                await faults.under_way(call)
             raise
         call.code = code
+        if faults.under_way is not None and call.writes:
+            await faults.under_way(call)
         if faults.loses(wanted.verb, request.path):
             raise Cut
         if isinstance(answer, str):

@@ -105,11 +105,15 @@ class Run:
         self.died.append(dead["at"])
         if "sent, not applied" in dead["at"]:
 
-            async def applied() -> bool:
-                return dead["sending"] in await self.operations()
+            async def arrived() -> bool:
+                return await self.arrived(dead["sending"])
 
             # Nobody is there any more who could send it again: it was under way when the bot died.
-            await until(applied, within=10, what="a change that had been sent before the bot died")
+            await until(arrived, within=10, what="a change that had been sent before the bot died")
+
+    async def arrived(self, sending: str) -> bool:
+        """Whether what the bot was sending when it died has been carried out, or refused."""
+        return sending in await self.operations()
 
     async def come_to_an_end(self) -> None:
         """Let the bot die late, or not at all."""

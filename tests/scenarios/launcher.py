@@ -1,8 +1,8 @@
 """Starts the unmodified bot in a process that dies at a named point.
 
 From outside it wraps everything through which a deployment leaves a trace: durable steps and their journal, database
-transactions, calls to the local platform's agent, calls to Slack. Each is a *point*, a name with a count. It never
-changes what is done, only when the process ends.
+transactions, calls to the local platform's agent, changes of a cluster, calls to Slack. Each is a *point*, a name with
+a count. It never changes what is done, only when the process ends.
 
 ``CRASH_FOLDER`` holds ``crash.json``: ``{"arm": "deploy" | "roll_back" | "break_glass", "at": "name#count"}``, read
 anew whenever a request comes in. From then on points are counted from one and written to ``points.log``; at the named
@@ -21,7 +21,10 @@ import os
 import signal
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 FOLDER = Path(os.environ.get("CRASH_FOLDER", "."))
 SENT = 0.1
@@ -196,9 +199,10 @@ async def _wait_with_it() -> None:
 
 
 def _mutations() -> None:
+    from integrations._shared.kube.api import Kube
     from integrations.local.client import AgentClient
 
-    post = AgentClient.post
+    post, patch = AgentClient.post, Kube.patch
 
     async def posting(self: Any, path: str, body: Any, **kwargs: Any) -> Any:
         kind, operation = body["kind"], body["operation"]
@@ -210,22 +214,54 @@ def _mutations() -> None:
 
         if applied():
             return await post(self, path, body, **kwargs)
-        global _sending
-        _sending = operation
-        point(f"mutation {kind}:not sent")
-        sending = asyncio.ensure_future(post(self, path, body, **kwargs))
-        await asyncio.sleep(SENT)
-        if not applied() and not sending.done():
-            point(f"mutation {kind}:sent, not applied")
-        while not applied() and not sending.done():
-            await asyncio.sleep(0.01)
-        if not sending.done():
-            point(f"mutation {kind}:applied, not answered")
-        result = await sending
-        point(f"mutation {kind}:answered")
-        return result
+        until = asyncio.get_running_loop().time() + SENT
+        there = lambda: asyncio.get_running_loop().time() >= until  # noqa: E731 - a word for it
+        return await _mutate(kind, operation, post(self, path, body, **kwargs), there, applied)
+
+    async def patching(self: Any, path: str, body: Any, **kwargs: Any) -> Any:
+        if kwargs.get("dry_run"):
+            return await patch(self, path, body, **kwargs)
+        before = len(_handled(path))
+
+        def there() -> bool:
+            return len(_handled(path)) > before
+
+        def applied() -> bool:
+            return "200" in _handled(path)[before:]
+
+        sending = patch(self, path, body, **kwargs)
+        return await _mutate(f"of {path.partition('/shop/')[2]}", f"{before} {path}", sending, there, applied)
 
     AgentClient.post = posting  # type: ignore[method-assign]  # a wrapper is all that this file is
+    Kube.patch = patching  # type: ignore[method-assign]  # a wrapper is all that this file is
+
+
+def _handled(path: str) -> list[str]:
+    """What the cluster has written down about changes there: ``came`` when one has come, later its status."""
+    log = FOLDER / "cluster.log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [what for what, _, where in (line.partition(" ") for line in lines) if where == path]
+
+
+async def _mutate(
+    kind: str, key: str, call: Coroutine[Any, Any, Any], there: Callable[[], bool], applied: Callable[[], bool]
+) -> Any:
+    """Make a change, with the points of its way; ``there``: it has come to where it is made."""
+    global _sending
+    _sending = key
+    point(f"mutation {kind}:not sent")
+    sending = asyncio.ensure_future(call)
+    while not there() and not sending.done():
+        await asyncio.sleep(0.01)
+    if not applied() and not sending.done():
+        point(f"mutation {kind}:sent, not applied")
+    while not applied() and not sending.done():
+        await asyncio.sleep(0.01)
+    if not sending.done():
+        point(f"mutation {kind}:applied, not answered")
+    result = await sending
+    point(f"mutation {kind}:answered")
+    return result
 
 
 def _messages() -> None:

@@ -12,14 +12,13 @@ import pytest
 import pytest_asyncio
 from crash_rollouts import TALES
 from crash_tales import Tales
+from crash_telling import database, told_with_deaths
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
-DEATHS = 4
-"""In one telling."""
 TELLINGS = dict.fromkeys(TALES, 1) | {"canary": 2}
 """With deaths, on each database, in one run."""
 
@@ -27,13 +26,7 @@ TELLINGS = dict.fromkeys(TALES, 1) | {"canary": 2}
 @pytest.fixture(scope="module")
 def tales_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """The address of an empty PostgreSQL database, or None for SQLite."""
-    if request.param == "sqlite":
-        yield None
-        return
-    server = request.getfixturevalue("postgres_server")
-    url = server.create_database()
-    yield url
-    server.drop_database(url)
+    yield from database(request)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -59,22 +52,4 @@ async def tales(tales_database: str | None, tmp_path_factory: pytest.TempPathFac
 async def test_killed_anywhere_a_rollout_ends_as_it_should(
     tales: Tales, tale: str, record_property: Callable[[str, object], None]
 ) -> None:
-    points = await tales.points(tale)
-    assert set(TALES[tale].meets) <= set(points)
-    share = await tales.share(tale, TELLINGS[tale] * DEATHS)
-    reached: list[str] = []
-    failed: dict[str, str] = {}
-    tellings = -(-len(share) // DEATHS)
-    for first in range(tellings):
-        ours = share[first::tellings]
-        try:
-            reached += await tales.tell(tale, ours)
-        except (AssertionError, RuntimeError) as error:
-            failed[", ".join(ours)] = str(error)
-            await tales.come_to_rest()
-    database = tales.world.database_url.partition(":")[0]
-    record_property("crash points", [database, tale, len(share), len(reached), len(failed)])
-    print(f"{database}: {tale} has {len(points)} points; the bot was to die at {len(share)} and did at {len(reached)}")
-    assert not failed, "\n\n".join(f"killed at {at}: {why}" for at, why in failed.items())
-    missed = [at for at in share if at not in reached]
-    assert len(missed) <= max(2, len(share) / 4), f"not reached: {missed}"
+    await told_with_deaths(tales, tale, TELLINGS[tale], record_property)

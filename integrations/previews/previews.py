@@ -5,10 +5,10 @@ Each step can be done again: whoever opens a preview that was half made, by a cr
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import ProviderRejected, ProviderUnavailable, SomebodyWasFaster
+from bot.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable, SomebodyWasFaster
 from bot.domain.ids import ServiceName
 from bot.domain.rollout import Outcome, OutcomeKind, Progress
 from bot.ports.previews import Preview, Previewed, PreviewState
@@ -66,19 +66,18 @@ class NamespacePreviews:
             space = await self._spaces.have(number, inherited=inherited, until=until, by=by)
         uid = raw.uid(space)
         notes = copying.missing_secrets(made)
-        first = next(copy for copy in made if copy.kind is DEPLOYMENT)
+        last: tuple[str, str] | None = None
         for copy in made:
-            if copy is first:
-                # The last moment at which nothing runs yet: all before is fences and words.
-                await self._spaces.check(number, uid)
+            # What is created names a namespace, and never which one of that name: so each time it is looked at anew.
+            await self._mine_still(number, uid, last)
             there = await self._put(number, uid, copy)
-            if there is None:
-                continue
+            if marks.is_part_of(there, uid):
+                last = self._path(number, copy), raw.uid(there)
             if copy is mine:
                 await self._change(number, there, image, written, uid)
             elif not marks.is_part_of(there, uid):
                 notes.append(f"The {copy.kind.name} {copy.name} was there already; it is left as it is.")
-        await self._spaces.check(number, uid)
+        await self._mine_still(number, uid, last)
         return self._preview(space, await self._deployments(number), notes=notes)
 
     async def observe(self, *, preview: Preview, service: ServiceName) -> AsyncIterator[Progress | Outcome]:
@@ -156,24 +155,39 @@ class NamespacePreviews:
             )
         return copying.inherited(origin), made
 
-    async def _put(self, number: int, uid: str, copy: Copy) -> Object | None:
-        """Make a copy. None when that was done; else what is there under its name."""
+    async def _mine_still(self, number: int, uid: str, last: tuple[str, str] | None) -> None:
+        """Raise `ProviderError` when the namespace is not ours any more, with the ``last`` that was put into it.
+
+        That may have got into somebody else's of that name, if it went and came between a look and a request.
+        """
+        try:
+            await self._spaces.check(number, uid)
+        except (ProviderRejected, SomebodyWasFaster):
+            if last is not None and not await self._spaces.is_there(number, uid):
+                with suppress(ProviderError):
+                    await self._kube.delete(last[0], uid=last[1])
+            raise
+
+    def _path(self, number: int, copy: Copy) -> str:
+        namespace = self._options.namespace(number)
+        return path_to(copy.kind.api, copy.kind.plural, namespace=namespace, name=copy.name)
+
+    async def _put(self, number: int, uid: str, copy: Copy) -> Object:
+        """What is there under the name of a copy, made if there was none."""
         namespace = self._options.namespace(number)
         copy.object["metadata"]["annotations"][marks.UID] = uid
         for _ in range(_TRIES):
             try:
-                await self._kube.create(path_to(copy.kind.api, copy.kind.plural, namespace=namespace), copy.object)
+                path = path_to(copy.kind.api, copy.kind.plural, namespace=namespace)
+                return await self._kube.create(path, copy.object)
             except Conflict:
-                path = path_to(copy.kind.api, copy.kind.plural, namespace=namespace, name=copy.name)
-                if (there := await self._kube.get(path)) is not None:
+                if (there := await self._kube.get(self._path(number, copy))) is not None:
                     return there
                 # It was deleted just now, or the counting of a quota was in the way.
             except ProviderRejected:
                 # What is forbidden in a namespace that is going says so in words of its own.
                 await self._spaces.check(number, uid)
                 raise
-            else:
-                return None
         raise ProviderUnavailable(f"The {copy.kind.name} {copy.name} cannot be made just now.", provider=PROVIDER)
 
     async def _change(
@@ -186,6 +200,8 @@ class NamespacePreviews:
             same = all(images_of(there).get(name) == location for name, location in image.items())
             if same and all(marks.notes_on(there).get(key) == value for key, value in noted.items()):
                 return
+            # What was read is ours if the namespace still is, and the patch holds for nothing else.
+            await self._spaces.check(number, uid)
             body = [*same_object(there), *set_images(there, image), *set_annotations(there, noted)]
             try:
                 await self._kube.patch(path, body, kind="json")

@@ -127,6 +127,10 @@ class Spaces:
         if marks.state(one) == marks.CLOSING:
             raise SomebodyWasFaster(f"The preview {raw.name(one)} is being closed.")
 
+    async def is_there(self, number: int, uid: str) -> bool:
+        """Whether this very namespace is there, in whatever state."""
+        return raw.uid(await self._kube.get(self._path(number))) == uid
+
     async def _still(self, number: int, uid: str) -> Object:
         one = await self.get(number)
         if one is None or raw.uid(one) != uid:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from integration.previews.preview_world import CHECKOUT, LATER, everything, inside, release, world
+from kube.manifests import deployment
 from kube.resources import BY_PLURAL, RESOURCES
 
 from bot.domain.errors import ProviderError, ProviderRejected, RequestRefused, SomebodyWasFaster
@@ -248,11 +249,36 @@ async def test_nothing_is_started_in_a_namespace_that_somebody_made_meanwhile() 
             _gone(here, "shop-pr-7")
             here.server.add("namespaces", None, {"metadata": {"name": "shop-pr-7"}})
 
-        kube = meddled(here, "/services", another)
+        for where in ("/networkpolicies", "/configmaps", "/secrets", "/services", "/deployments", "/ingresses"):
+            _gone(here, "shop-pr-7")
+            kube = meddled(here, where, another)
+            with pytest.raises(ProviderRejected, match="left alone"):
+                await here.open(previews=here.previews(kube=kube))
+            await kube.close()
+            assert inside(here.server, "shop-pr-7") == {}, "nothing of ours is left in what is not ours"
+
+
+async def test_no_deployment_is_changed_in_a_namespace_that_somebody_made_meanwhile() -> None:
+    """Just between the refusal to make a second one and the look at the first, all of it goes and comes anew."""
+    async with world(housekeeping=False) as here:
+        await here.open()
+        theirs = [deployment("checkout", {"web": "ghcr.io/somebody/else:v9", "side": "r/side:1"})]
+
+        class Late(Kube):
+            async def get(self, where: str) -> Any:
+                if where.endswith("/shop-pr-7/deployments/checkout") and theirs:
+                    _gone(here, "shop-pr-7")
+                    here.server.add("namespaces", None, {"metadata": {"name": "shop-pr-7"}})
+                    here.server.add("deployments", "shop-pr-7", theirs.pop())
+                return await super().get(where)
+
+        kube = Late(here.server.access())
         with pytest.raises(ProviderRejected, match="left alone"):
-            await here.open(previews=here.previews(kube=kube))
+            await here.open(version="v1.3", operation="two", previews=here.previews(kube=kube))
         await kube.close()
-        assert not here.server.all("deployments", "shop-pr-7")
+        found = here.server.get("deployments", "shop-pr-7", "checkout")
+        assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "ghcr.io/somebody/else:v9"
+        assert "annotations" not in found["metadata"]
 
 
 async def test_an_image_is_set_on_what_was_looked_at_only() -> None:

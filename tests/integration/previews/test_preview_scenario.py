@@ -62,7 +62,11 @@ class Registry(Shelf):
 async def opened(here: World, folder: Path) -> AsyncIterator[Office]:
     """A bot with previews on that cluster."""
     clusters = SharedClusters()
-    text = CATALOG + PREVIEWS.format(kubeconfig=here.server.kubeconfig(folder))
+    # No cluster could pull what lies in a folder here; what these versions are is said by `Registry`.
+    images = "{ type: oci, repository: ghcr.io/acme/checkout }"
+    text = CATALOG.replace("{ type: local, folder: artifacts }", images) + PREVIEWS.format(
+        kubeconfig=here.server.kubeconfig(folder)
+    )
     try:
         async with open_office(folder, text=text, previews=SharedPreviews(clusters=clusters)) as office:
             office.images = lambda _, service: Registry(service)  # type: ignore[method-assign]  # images, not folders

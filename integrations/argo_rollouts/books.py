@@ -53,6 +53,23 @@ def find(holder: Object, operation: str) -> Entry | None:
     return next((entry for entry in read(holder) if entry.operation == operation), None)
 
 
+def wanted_before(holder: Object, operation: str) -> bool:
+    """Whether another operation wanted the same of the same release before that one, with nothing else between them.
+
+    The way on never wants anything twice, so somebody has seen what became of it and wants it tried again.
+    """
+    found = read(holder)
+    mine = next((entry for entry in found if entry.operation == operation), None)
+    if mine is None:
+        return False
+    for entry in reversed(found[: found.index(mine)]):
+        if entry.digest != mine.digest:
+            return False
+        if entry.goal == mine.goal:
+            return True
+    return False
+
+
 def version_of(holder: Object, digest: str) -> str:
     """What the image with that digest was called when we brought it; empty when we did not."""
     return next((entry.version for entry in reversed(read(holder)) if entry.digest == digest), "")

@@ -76,8 +76,13 @@ def note(holder: Object, operation: OperationId, cause: str) -> list[Operation]:
 
 
 async def let_go_on(workload: RolloutWorkload, goal: int, operation: OperationId) -> None:
-    """Let it go on to ``goal`` if it rests before that now, and is as ``operation`` left it."""
-    await _write(workload, lambda one: steps.release_patch(one, goal), operation)
+    """Let it go on to ``goal`` if it rests before that now, and is as ``operation`` left it.
+
+    Past an analysis that could not tell only when the same was wanted before: who wants it again knows of it.
+    """
+    _, _, holder = await workload.both()
+    again = books.wanted_before(holder, operation)
+    await _write(workload, lambda one: steps.release_patch(one, goal, again=again), operation)
 
 
 async def promote_fully(workload: RolloutWorkload, operation: OperationId) -> None:
@@ -110,6 +115,11 @@ async def abort(workload: RolloutWorkload) -> None:
         return None if steps.stable(one) or raw.at(one, "status", "abort") is True else {"abort": True}
 
     await _write(workload, word)
+
+
+async def retry(workload: RolloutWorkload) -> None:
+    """Have what was aborted begin anew; the same template as before would not. Nothing is written twice."""
+    await _write(workload, steps.retry_patch)
 
 
 def _is_of(holder: Object, operation: OperationId) -> bool:

@@ -70,7 +70,7 @@ def _progress(one: Object, holder: Object, goal: int, name: str, wanted: int) ->
     updated = raw.count(one, "status", "updatedReplicas")
     done = min(updated, wanted)
     phase, weight = raw.text(one, "status", "phase"), steps.weight(one)
-    if steps.stable(one) and phase == "Healthy":
+    if steps.stable(one) and phase == "Healthy" and not steps.shifting(one):
         return View(stand=Stand.DONE, message=f"{wanted} of {wanted} pods, and stable.", done=wanted, total=wanted)
     if raw.at(one, "status", "abort") is True:
         back = aborted(one, holder, name)

@@ -13,6 +13,7 @@ from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.workloads.diagnosis import diagnose
 from integrations._shared.workloads.judging import Stand
+from integrations.argo_rollouts import steps
 from integrations.argo_rollouts.judging import Mine, judge
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ async def observe(
             limit = _limit(known.one, deadline)
             if known.seen:
                 view = judge(known.one, known.holder, mine)
+                if view.stand is Stand.FAILED and known.one is not None and steps.undecided(known.one):
+                    # No verdict on the release, so it is neither let on nor taken back before people have said so.
+                    raise ProviderRejected(f"{view.message} A retry lets it past that.", provider=PROVIDER)
                 kind = _OUTCOMES.get(view.stand)
                 if kind is not None:
                     yield Outcome(kind=kind, message=await _why(workload, known.one, view, log_lines))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from integrations._shared.kube.raw import Object
 
+CANNOT_TELL = "InconclusiveAnalysisRun"
 END = 101
 """The goal beyond all rests: the release is the stable one."""
 
@@ -84,22 +85,44 @@ def stable(one: Object) -> bool:
     return bool(current) and raw.text(one, "status", "stableRS") == current
 
 
+def shifting(one: Object) -> bool:
+    """Whether its routes still lead to another ReplicaSet beside the stable one.
+
+    Where pods follow traffic (dynamicStableScale), Healthy is told before the stable ones have taken over all of it.
+    """
+    return raw.count(one, "status", "canary", "weights", "canary", "weight") > 0
+
+
 def reason(one: Object) -> str:
-    """Why it pauses: CanaryPauseStep, BlueGreenPause or InconclusiveAnalysisRun; empty when it does not."""
-    found = raw.items(one, "status", "pauseConditions")
-    return raw.text(found[0], "reason") if found else ""
+    """Why it pauses: CanaryPauseStep, BlueGreenPause or InconclusiveAnalysisRun; empty when it does not.
+
+    Of several, the one that matters most: whatever else it waits for, an analysis that cannot tell is no yes.
+    """
+    found = [raw.text(each, "reason") for each in raw.items(one, "status", "pauseConditions")]
+    return CANNOT_TELL if CANNOT_TELL in found else next(iter(found), "")
+
+
+def undecided(one: Object) -> bool:
+    """Whether it waits for a person because an analysis could not tell."""
+    stands = raw.at(one, "spec", "paused") is True or raw.at(one, "status", "abort") is True
+    return not stands and observed(one) and reason(one) == CANNOT_TELL
 
 
 def resting(one: Object) -> Rest | None:
     """The rest that it has reached; None while it moves, or where it goes on by itself."""
     if not observed(one) or raw.at(one, "status", "abort") is True:
         return None
-    why, all_of_them = reason(one), rests(one)
-    if why == "BlueGreenPause":
-        return all_of_them[0] if all_of_them else None
-    if why != "CanaryPauseStep":
+    return None if reason(one) == CANNOT_TELL else _at_rest(one)
+
+
+def _at_rest(one: Object) -> Rest | None:
+    """The rest that it is at, whatever else it waits for."""
+    found = {raw.text(each, "reason") for each in raw.items(one, "status", "pauseConditions")}
+    if "BlueGreenPause" in found:
+        return next(iter(rests(one)), None)
+    if "CanaryPauseStep" not in found:
         return None
-    return next((rest for rest in all_of_them if rest.index == index_of(one)), None)
+    return next((rest for rest in rests(one) if rest.index == index_of(one)), None)
 
 
 def weight(one: Object) -> int | None:
@@ -116,32 +139,39 @@ def weight(one: Object) -> int | None:
     rest = resting(one)
     if rest is not None:
         return rest.weight
-    if reason(one) == "InconclusiveAnalysisRun":
+    if reason(one) == CANNOT_TELL:
         done = [raw.count(step, "setWeight") for step in steps_of(one)[: index_of(one)] if "setWeight" in step]
         return done[-1] if done else 0
     return None
 
 
-def release_patch(one: Object, goal: int) -> dict[str, Any] | None:
+def release_patch(one: Object, goal: int, *, again: bool = False) -> dict[str, Any] | None:
     """What must be written to its status so that it goes on to ``goal``; None when nothing must.
 
-    ``goal`` is the weight of a rest, or `END`.
+    ``goal`` is the weight of a rest, or `END`. ``again``: this was wanted before and people have seen what became of
+    it; only then is it let past an analysis that could not tell.
     """
     if not observed(one) or stable(one) or raw.at(one, "status", "abort") is True:
         return None
-    why, at, all_of_them = reason(one), index_of(one), rests(one)
-    if why == "InconclusiveAnalysisRun":
-        return {"pauseConditions": None, "controllerPause": False, "currentStepIndex": at + 1}
-    if why == "BlueGreenPause":
-        return {"pauseConditions": None} if goal > 0 else None
-    here = resting(one)
-    if here is None:
-        return None
-    later = [rest for rest in all_of_them if rest.index > here.index]
-    if goal >= END:
-        return {"promoteFull": True} if later else {"pauseConditions": None}
+    here = _at_rest(one)
+    if reason(one) == CANNOT_TELL:
+        if not again:
+            return None
+        if _is_of_step(one):
+            # The only pause that does not end with its conditions: the step itself is what cannot tell.
+            return {"pauseConditions": None, "controllerPause": False, "currentStepIndex": index_of(one) + 1}
+        if here is None:
+            return {"pauseConditions": None}
+        if goal <= here.weight:  # the rest itself is not over
+            conditions = raw.items(one, "status", "pauseConditions")
+            return {"pauseConditions": [each for each in conditions if raw.text(each, "reason") != CANNOT_TELL]}
+    if here is None:  # it switches by itself in the end, and may now
+        return {"pauseConditions": None} if reason(one) == "BlueGreenPause" and goal > 0 else None
     if goal <= here.weight:
         return None
+    later = [rest for rest in rests(one) if rest.index > here.index]
+    if goal >= END:
+        return {"promoteFull": True} if later else {"pauseConditions": None}
     if not later or later[0].weight >= goal:
         return {"pauseConditions": None}
     wanted = next((rest for rest in later if rest.weight >= goal), None)
@@ -149,6 +179,19 @@ def release_patch(one: Object, goal: int) -> dict[str, Any] | None:
         return {"promoteFull": True}
     before = [number for number, step in enumerate(steps_of(one)[: wanted.index]) if "setWeight" in step]
     return {"pauseConditions": None, "controllerPause": False, "currentStepIndex": before[-1]}
+
+
+def retry_patch(one: Object) -> dict[str, Any] | None:
+    """What must be written to the status of one that was aborted so that it begins anew; None when it was not."""
+    return {"abort": False} if raw.at(one, "status", "abort") is True and not stable(one) else None
+
+
+def _is_of_step(one: Object) -> bool:
+    """Whether what cannot tell is the analysis that its present step consists of."""
+    return (
+        not is_blue_green(one)
+        and raw.text(one, "status", "canary", "currentStepAnalysisRunStatus", "status") == "Inconclusive"
+    )
 
 
 def check(one: Object, name: str, weights: Sequence[int]) -> None:

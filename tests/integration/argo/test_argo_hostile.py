@@ -1,0 +1,185 @@
+"""A Rollout that others abort, that an analysis cannot judge, or whose words come late: nothing goes on unasked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kube.argo_world import CHECKOUT, OLD, STAGING, release, seen, weigh, world
+
+from bot.domain.errors import ProviderRejected
+from bot.domain.ids import OperationId
+from bot.domain.rollout import OutcomeKind
+from integrations._shared.kube.api import Kube
+from integrations._shared.workloads.options import WorkloadOptions
+from integrations.argo_rollouts import driving
+from integrations.argo_rollouts.options import ArgoRolloutsOptions
+from integrations.argo_rollouts.target import ArgoRolloutsTarget
+from integrations.argo_rollouts.workload import RolloutWorkload
+
+NEW = release("v1.1")
+DONE = OutcomeKind.SUCCEEDED
+STOPS = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
+RATE = {"templates": [{"templateName": "rate"}]}
+ROUTED = {"trafficRouting": {"nginx": {"stableIngress": "checkout"}}}
+RBAC = Path(__file__).parents[3] / "deploy" / "kubernetes" / "rbac" / "argo-rollouts.yaml"
+
+
+async def test_what_somebody_aborted_is_retried_by_deploying_it_again() -> None:
+    async with world() as there:
+        target = there.target()
+        await weigh(target, "v1.1", 25, "op-1")
+        there.kubectl({"abort": True})
+        await there.until("Degraded")
+        assert there.image() == NEW.artifact.location, "an abort leaves the template"
+        assert (await weigh(target, "v1.1", 50, "op-2")).kind is not DONE, "to go on is no retry"
+        assert there.traffic == 0
+        outcome = await weigh(target, "v1.1", 25, "op-3")
+        assert (outcome.kind, there.traffic) == (DONE, 25), outcome.message
+        there.kubectl({"abort": True})
+        await there.until("Degraded")
+        repeated = await target.set_weight(release=NEW, percent=25, operation=OperationId("op-3"))
+        assert (await seen(target, repeated))[1].kind is not DONE, "a repetition overrules nobody"
+        assert there.traffic == 0
+
+
+@pytest.mark.parametrize("steps", [STOPS, [{"setWeight": 50}, {"pause": {"duration": "1s"}}]])
+async def test_a_release_that_was_aborted_can_be_brought_all_the_way(steps: list[Any]) -> None:
+    async with world(steps=steps) as there:
+        target = there.target()
+        await target.apply(release=NEW, operation=OperationId("op-1"))
+        there.kubectl({"abort": True})
+        await there.server.until(lambda: there.status.get("abort") is True or there.status["phase"] == "Healthy")
+        handle = await target.apply(release=NEW, operation=OperationId("op-2"))
+        assert (await seen(target, handle))[1].kind is DONE
+        now = await target.current()
+        assert now is not None
+        assert now.release == NEW
+
+
+async def test_a_retry_that_was_not_noted_is_noted_by_whoever_repeats_it() -> None:
+    """The bot dies after its word and before its mark."""
+    async with world() as there:
+        target = there.target()
+        await weigh(target, "v1.1", 25, "op-1")
+        there.kubectl({"abort": True})
+        await there.until("Degraded")
+        named = WorkloadOptions(name="checkout", container="web")
+        await driving.retry(RolloutWorkload(there.kube, "shop", named))
+        assert await target.find(operation=OperationId("op-2")) is None
+        assert (await weigh(target, "v1.1", 25, "op-2")).kind is DONE
+
+
+async def test_an_analysis_that_cannot_tell_is_asked_about_and_passed_only_by_a_retry() -> None:
+    steps = [*STOPS[:2], {"analysis": RATE}, *STOPS[2:]]
+    async with world(steps=steps) as there:
+        there.controller.analyses.verdict = lambda _run: "Inconclusive"
+        target = there.target()
+        assert (await weigh(target, "v1.1", 25, "op-1")).kind is DONE
+        for _ in range(2):  # however often the same step is begun
+            handle = await target.set_weight(release=NEW, percent=50, operation=OperationId("op-2"))
+            with pytest.raises(ProviderRejected, match=r"could not tell.*Inconclusive.*A retry lets it past"):
+                await seen(target, handle)
+            assert (there.traffic, there.status["currentStepIndex"]) == (25, 2)
+            assert await target.weight(release=NEW) == 25
+        outcome = await weigh(target, "v1.1", 50, "op-3")
+        assert (outcome.kind, there.traffic) == (DONE, 50), outcome.message
+
+
+async def test_beside_a_pause_an_analysis_that_cannot_tell_is_not_passed_with_it() -> None:
+    async with world(strategy={"canary": {"steps": STOPS, "analysis": RATE, **ROUTED}}) as there:
+        there.controller.analyses.verdict = lambda _run: "Running"
+        target = there.target()
+        assert (await weigh(target, "v1.1", 25, "op-1")).kind is DONE
+        there.controller.analyses.verdict = lambda _run: "Inconclusive"
+        await there.until("Paused", reason="InconclusiveAnalysisRun")
+        handle = await target.set_weight(release=NEW, percent=50, operation=OperationId("op-2"))
+        with pytest.raises(ProviderRejected, match="could not tell"):
+            await seen(target, handle)
+        assert (there.traffic, there.status["currentStepIndex"]) == (25, 1)
+        there.controller.analyses.verdict = lambda _run: "Running"
+        assert (await weigh(target, "v1.1", 50, "op-3")).kind is DONE
+        assert (there.traffic, there.status["currentStepIndex"]) == (50, 3), "no rest was left out"
+
+
+async def test_an_analysis_before_a_switch_is_shown_and_decides() -> None:
+    services = {"activeService": "a", "previewService": "p", "autoPromotionEnabled": False}
+    async with world(strategy={"blueGreen": {**services, "prePromotionAnalysis": RATE}}) as there:
+        there.controller.analyses.verdict = lambda _run: "Running"
+        target = there.target()
+        before = await target.current()
+        handle = await target.set_weight(release=NEW, percent=0, operation=OperationId("op-1"))
+        assert (await seen(target, handle))[1].kind is DONE
+        await there.server.until(lambda: "prePromotionAnalysisRunStatus" in there.status["blueGreen"])
+        going = await target.set_weight(release=NEW, percent=100, operation=OperationId("op-2"))
+        messages = []
+        async for each in target.observe(handle=going):
+            messages.append(each.message)
+            if "Analysis checkout-" in each.message:
+                there.controller.analyses.verdict = lambda _run: "Failed"
+        assert any("Running" in each for each in messages)
+        assert 'Metric "rate" assessed Failed' in messages[-1]
+        assert await target.weight(release=NEW) == 0
+        back = await target.take_back(to=before, operation=OperationId("op-3"))
+        assert (await seen(target, back))[1].kind is DONE
+        assert there.image() == OLD.artifact.location
+
+
+async def test_analyses_of_a_canary_are_shown_while_they_run() -> None:
+    steps = [*STOPS[:2], {"analysis": RATE}, *STOPS[2:]]
+    async with world(steps=steps) as there:
+        there.controller.analyses.verdict = lambda _run: "Running"
+        target = there.target()
+        await weigh(target, "v1.1", 25, "op-1")
+        handle = await target.set_weight(release=NEW, percent=50, operation=OperationId("op-2"))
+        messages = []
+        async for each in target.observe(handle=handle):
+            messages.append(each.message)
+            if "Analysis checkout-" in each.message:
+                there.controller.analyses.verdict = lambda _run: "Successful"
+        assert any("step 3 of 5" in each and ": Running." in each for each in messages), messages
+
+
+async def test_where_pods_follow_traffic_it_is_taken_back_when_the_stable_ones_are_up_again() -> None:
+    async with world(strategy={"canary": {"steps": STOPS, "dynamicStableScale": True, **ROUTED}}) as there:
+        target = there.target()
+        before = await target.current()
+        assert before is not None
+        await weigh(target, "v1.1", 25, "op-1")
+        await weigh(target, "v1.1", 50, "op-2")
+        during = await target.current()
+        assert during is not None
+        assert during.release.same_as(OLD)
+        assert (during.healthy, during.instances) == (2, 4), "half of them sleep"
+        handle = await target.take_back(to=before, operation=OperationId("op-3"))
+        assert (await seen(target, handle))[1].kind is DONE
+        assert there.traffic == 0
+        now = await target.current()
+        assert now is not None
+        assert now.all_healthy
+
+
+async def test_the_role_that_comes_with_it_is_enough_and_every_word_goes_to_the_status() -> None:
+    async with world() as there:
+        role = next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "Role")
+        there.server.allow("narrow", [{**rule, "namespace": "shop"} for rule in role["rules"]])
+        kube = Kube(there.server.access(token="narrow"))
+        try:
+            options = ArgoRolloutsOptions(cluster="main", namespace="shop", rollout="checkout", container="web")
+            target = ArgoRolloutsTarget(options=options, service=CHECKOUT, environment=STAGING, kube=kube)
+            assert [each.what for each in await target.examine() if not each.ok] == []
+            before, since = await target.current(), len(there.server.log)
+            assert (await target.plan(release=NEW)).changes
+            for number, percent in enumerate((25, 50, 100)):
+                assert (await weigh(target, "v1.1", percent, f"op-{number}")).kind is DONE
+            await seen(target, await target.restore(to=before, operation=OperationId("back-1")))
+            await weigh(target, "v1.1", 25, "op-8")
+            await seen(target, await target.take_back(to=before, operation=OperationId("back-2")))
+            mine = [call for call in there.server.log[since:] if call.user not in ("admin", "system:admin")]
+            assert 403 not in {call.code for call in mine}
+            written = {f"{call.resource}/{call.subresource}" for call in mine if call.writes}
+            assert written == {"rollouts/", "rollouts/status"}
+        finally:
+            await kube.close()

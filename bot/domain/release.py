@@ -30,6 +30,11 @@ class Release:
         """Twelve characters of the digest, as people compare them."""
         return self.artifact.digest.removeprefix("sha256:")[:12]
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it has a version; what was found running without one goes by its digest."""
+        return self.version not in (self.short_digest, self.artifact.digest)
+
     def same_as(self, other: Release | None) -> bool:
         """Whether both would run the same bytes."""
         return other is not None and self.artifact.digest == other.artifact.digest

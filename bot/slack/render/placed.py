@@ -38,9 +38,11 @@ _RELATIONS = {
 def placed(placement: Placement, *, full: bool = False) -> str:
     """What runs in one place, in a line; with the environment if ``full``."""
     place = f" in {escape(placement.environment, 60)}" if full else ""
+    release = placement.release
+    digest = f" ({escape(release.short_digest, 20)})" if release.is_named else ""
     return (
-        f"{escape(placement.service, 60)}{place}: *{escape(placement.release.version, 60)}* "
-        f"({escape(placement.release.short_digest, 20)}) since {instant(placement.since)}, {doer(placement.by)}"
+        f"{escape(placement.service, 60)}{place}: *{escape(release.version, 60)}*{digest} "
+        f"since {instant(placement.since)}, {doer(placement.by)}"
     )
 
 

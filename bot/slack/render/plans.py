@@ -73,11 +73,10 @@ def dry_run(service: str, environment: str, release: Release, plan: Plan, foreca
     known = forecast.current if forecast else None
     current = plan.current.release if plan.current else known
     healthy = f"\n{plan.current.healthy} of {plan.current.instances} healthy" if plan.current else ""
-    now = f"{escape(current.version, 80)} ({escape(current.short_digest, 20)}){healthy}" if current else "nothing"
-    version = f"{escape(release.version, 80)} ({escape(release.short_digest, 20)})"
+    now = f"{_exactly(current)}{healthy}" if current else "nothing"
     content: list[Block] = [
         b.header(f"Dry run: {plain(service, 60)} to {plain(environment, 60)}"),
-        b.fields([("Runs now", now), ("Would run", version)]),
+        b.fields([("Runs now", now), ("Would run", _exactly(release))]),
     ]
     lines = [downgrade_line(current, release)] if forecast and forecast.downgrade else []
     if plan.no_change:
@@ -95,5 +94,10 @@ def dry_run(service: str, environment: str, release: Release, plan: Plan, foreca
     changes = "no change" if plan.no_change else count(len(plan.changes), "change")
     held = f", {count(stops, 'gate')} would stop it" if stops else ""
     place = f"{escape(service, 80)} in {escape(environment, 80)}"
-    text = f"Dry run of {version} for {place}: {changes}{held}. Nothing was changed, no lock was taken."
+    text = f"Dry run of {_exactly(release)} for {place}: {changes}{held}. Nothing was changed, no lock was taken."
     return compose(text, content)
+
+
+def _exactly(release: Release) -> str:
+    digest = f" ({escape(release.short_digest, 20)})" if release.is_named else ""
+    return f"{escape(release.version, 80)}{digest}"

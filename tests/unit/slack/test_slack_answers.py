@@ -18,6 +18,7 @@ from bot.domain.grammar.vocabulary import Vocabulary
 from bot.domain.history import Placement
 from bot.domain.ids import DeploymentId, LockScope
 from bot.domain.lifecycle import Phase
+from bot.domain.rollout import Plan
 from bot.domain.view import Overview
 from bot.sandbox import blocks as sandbox
 from bot.slack.names import RESOLUTIONS, ActionId, ButtonValue, FormField
@@ -27,6 +28,8 @@ from bot.slack.render.deployment import root
 from bot.slack.render.home import home
 from bot.slack.render.limits import fit, size
 from bot.slack.render.notes import notes
+from bot.slack.render.placed import placed
+from bot.slack.render.plans import dry_run
 from bot.slack.render.text import duration
 
 FORM = form.form(["staging", "production"], values=form.FormValues(service="checkout", environment="production"))
@@ -193,6 +196,15 @@ def test_home_puts_what_needs_somebody_first_and_then_the_viewers_own() -> None:
     assert "requested by you" in shown
     assert "checkout: *v1.1*" in shown
     assert sandbox.view_faults(home(Overview(running=[], placements=[], at=START))) == []
+
+
+def test_what_was_found_without_a_version_is_called_by_its_digest_once() -> None:
+    found = replace(release("v1.1"), version=release("v1.1").short_digest)
+    line = placed(Placement(service=CHECKOUT, environment=STAGING, release=found, since=START, deployment=None, by=ADA))
+    assert line.startswith(f"checkout: *{found.short_digest}* since ")
+    tried = dry_run("checkout", "staging", found, Plan(current=None))
+    assert f"Dry run of {found.short_digest} for checkout" in tried.text
+    assert str(tried.blocks).count(found.short_digest) == 1
 
 
 def test_the_form_is_one_that_slack_takes_and_prefilled() -> None:

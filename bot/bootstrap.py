@@ -53,6 +53,7 @@ def provider_models() -> ProviderModels:
         metrics=registry.METRICS.models(),
         clusters=registry.CLUSTERS.models(),
         clustered=registry.TARGETS.clustered(),
+        unpullable=registry.IMAGES.on_this_machine(),
         previews=PREVIEWS.models(),
         powers=registry.TARGETS.powers(),
         queries=registry.METRICS.queries(),

@@ -61,6 +61,8 @@ class Entry:
     uses_cluster: bool = False
     """Whether a target runs on a Kubernetes cluster: its option ``cluster`` names one of the catalog's, and its factory
     is called with ``kube=`` as well."""
+    on_this_machine: bool = False
+    """Whether versions of an images type lie where the bot runs, so that no cluster can pull them."""
     uses_gates: bool = False
     """Whether a target's platform asks before it goes on: its factory is called with ``gates=`` and ``door=`` as well.
     """
@@ -116,6 +118,10 @@ class Registry(Generic[T]):
     def is_clustered(self, name: str) -> bool:
         """Whether a target runs on a cluster; raises `ConfigurationError` when there is no such provider."""
         return self._entry(name).uses_cluster
+
+    def on_this_machine(self) -> Mapping[str, bool]:
+        """Which images no cluster can pull; each is looked up when it is asked for."""
+        return _Named(self, lambda name: self._entry(name).on_this_machine)
 
     def is_gated(self, name: str) -> bool:
         """Whether a target's platform asks before it goes on; raises `ConfigurationError` for an unknown one."""
@@ -278,7 +284,11 @@ IMAGES: Registry[Images] = Registry(
     "images",
     MappingProxyType(
         {
-            "local": Entry(options="integrations.local:LocalImagesOptions", factory="integrations.local:build_images"),
+            "local": Entry(
+                options="integrations.local:LocalImagesOptions",
+                factory="integrations.local:build_images",
+                on_this_machine=True,
+            ),
             "oci": Entry(
                 options="integrations.oci.options:OciOptions",
                 factory="integrations.oci.images:build",

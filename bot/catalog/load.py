@@ -105,7 +105,7 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
     problems += crosschecked(root, source)
     problems += possible(root, source)
     problems += referenced(root, source, providers.queries, providers.clustered)
-    problems += previewed(root, source)
+    problems += previewed(root, source, providers.unpullable)
     parts = _Parts()
     if file is not None:
         places = Places(file, root, source)

@@ -45,6 +45,8 @@ class Providers:
     clusters: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     clustered: Mapping[str, bool] = field(default_factory=dict)
     """Which targets run on one of the catalog's clusters, named by their option ``cluster``; others do not."""
+    unpullable: Mapping[str, bool] = field(default_factory=dict)
+    """Which images lie where the bot runs, so that no cluster can pull them."""
     previews: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     queries: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What metric sources can be asked, where that is a few words; nothing for those that have a language."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from integration.images.fake_oci import NAME, fake
 from kube.manifests import deployment
 from kube.server import KubeServer
 
@@ -279,6 +280,14 @@ async def test_a_right_for_health_paths_is_needed_wherever_pods_are_asked(practi
 
 
 async def test_previews_are_looked_at_too(practice: Practice) -> None:
+    async with fake() as registry:
+        await previews_are_looked_at(
+            practice, f"{{ type: oci, repository: {registry.address}/{NAME}, insecure: true }}"
+        )
+
+
+async def previews_are_looked_at(practice: Practice, images: str) -> None:
+    practice.catalog.write_text(practice.catalog.read_text().replace("{ type: local, folder: versions }", images, 1))
     with practice.catalog.open("a") as file:
         file.write(
             "previews:\n  shop: { type: kubernetes, cluster: main, template: shop, namespaces: 'shop-pr-{number}', "

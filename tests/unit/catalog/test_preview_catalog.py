@@ -110,6 +110,28 @@ def test_without_any_cluster_it_is_said_where_they_go() -> None:
     assert [one for one in problems(text) if "say under 'clusters' how it is reached" in one]
 
 
+def test_images_that_no_cluster_can_pull_are_refused_where_the_preview_names_their_service() -> None:
+    """Also where several services have them from one anchor; of no service that has no preview it is said."""
+    text = CATALOG.replace(
+        "images: { type: oci, repository: ghcr.io/acme/checkout }", "images: { type: local, folder: a }"
+    )
+    at = {name: text[: text.index(f"{name}: {{ workload")].count("\n") + 1 for name in ("checkout", "ledger")}
+    images = text[: text.index("    images:")].count("\n") + 1
+    found = problems(text)
+    assert [one.partition(" ")[0] for one in found] == [f"c.yaml:{at['checkout']}:7:", f"c.yaml:{at['ledger']}:17:"]
+    for one, name in zip(found, at, strict=True):
+        assert f"the images of {name} are of type 'local' (line {images})" in one
+        assert "no cluster can pull" in one
+        assert "images: { type: oci, repository: registry.example.com/" + name + " }" in one
+        assert f"or take {name} out of these previews" in one
+
+
+def test_images_that_every_service_has_by_default_count_as_well() -> None:
+    text = CATALOG.replace("    images: { type: oci, repository: ghcr.io/acme/checkout }\n", "")
+    text += "defaults:\n  images: { type: local, folder: a }\n"
+    assert [one for one in problems(text) if "the images of checkout are of type 'local'" in one]
+
+
 def test_editors_know_previews() -> None:
     schema = json_schema(provider_models())
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -1,227 +1,118 @@
-"""The same rollouts on whatever cluster TEST_KUBECONFIG names: a namespace of its own, which is gone afterwards.
+"""The tests for real clusters, as somebody runs them who has one: ``pytest -m cluster`` with TEST_KUBECONFIG.
 
-Nothing is assumed about nodes. Where there are none (as with a bare control plane), the test plays them: it writes into
-the pods' status what a kubelet would. Images are taken by digest from registry.k8s.io; TEST_IMAGES names others, three
-of them: two that run without arguments, and one that cannot be pulled.
+No real cluster is at hand where these are run every day, so that a stand-in in another process is named as one
+(`kube.serve`), with nodes and without. It must not know anything that a real one would not tell.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import secrets
+import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
-from kube.manifests import deployment
-
-from bot.domain.catalog import HealthCheck
-from bot.domain.errors import ProviderError
-from bot.domain.ids import EnvironmentName, OperationId, ServiceName
-from bot.domain.release import Artifact, Release
-from bot.domain.rollout import Outcome, OutcomeKind, Progress
-from integrations._shared.kube import raw
-from integrations._shared.kube.api import Conflict, Kube, NotFound
-from integrations._shared.kube.names import path_to
-from integrations.clusters.kubeconfig import build as kubeconfig
-from integrations.clusters.options import KubeconfigOptions
-from integrations.kubernetes.options import KubernetesOptions
-from integrations.kubernetes.target import KubernetesTarget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.domain.rollout import Handle
-
-CONFIG = os.environ.get("TEST_KUBECONFIG", "")
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.long,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not CONFIG, reason="TEST_KUBECONFIG names no cluster"),
-]
-
-_PAUSE = "registry.k8s.io/pause@sha256:"
-IMAGES = os.environ.get("TEST_IMAGES", "").split() or [
-    f"{_PAUSE}9001185023633d17a2f98ff69b6ff2615b8ea02a825adffa40422f51dfdcde9d",
-    f"{_PAUSE}7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097",
-    f"{_PAUSE}{'0' * 64}",
-]
-FIRST, SECOND, MISSING = (
-    Release(
-        service=ServiceName("checkout"),
-        version=version,
-        artifact=Artifact(digest=image.partition("@")[2], location=image),
-    )
-    for version, image in zip(("v1.1", "v1.2", "v1.5"), IMAGES, strict=True)
-)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
+TESTS = Path(__file__).parents[2]
+OURS = ("TEST_", "PYTEST_")
+"""What tells one run of the tests apart from another."""
 
 
-@dataclass
-class Place:
-    kube: Kube
-    namespace: str
+class Served:
+    """The cluster in the other process."""
 
-    @property
-    def path(self) -> str:
-        return path_to("apps/v1", "deployments", namespace=self.namespace, name="checkout")
+    def __init__(self, process: asyncio.subprocess.Process, config: Path) -> None:
+        self._process, self.config = process, config
 
-    def target(self, **options: Any) -> KubernetesTarget:
-        given = {"cluster": "real", "namespace": self.namespace, "workload": "checkout", "container": "web", **options}
-        return KubernetesTarget(
-            options=KubernetesOptions.model_validate(given),
-            service=ServiceName("checkout"),
-            environment=EnvironmentName("test"),
-            kube=self.kube,
-        )
+    async def line(self) -> str:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(60):
+            line = await self._process.stdout.readline()
+        assert line, "the server ended"
+        return line.decode().strip()
 
-    async def end(self, handle: Handle) -> tuple[list[Progress], Outcome]:
-        told = [each async for each in self.target().observe(handle=handle)]
-        assert isinstance(told[-1], Outcome)
-        return [each for each in told if isinstance(each, Progress)], told[-1]
-
-    async def deploy(self, release: Release, operation: str) -> tuple[list[Progress], Outcome]:
-        return await self.end(await self.target().apply(release=release, operation=OperationId(operation)))
+    async def namespaces(self) -> list[str]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        return list(json.loads(await self.line()))
 
 
 @asynccontextmanager
-async def place() -> AsyncIterator[Place]:
-    kube = Kube(kubeconfig(options=KubeconfigOptions(path=Path(CONFIG)), name="real"))
-    namespace = f"architect-test-{secrets.token_hex(4)}"
-    player: asyncio.Task[None] | None = None
-    made = await kube.create(path_to("v1", "namespaces"), {"metadata": {"name": namespace}})
+async def served(folder: Path, *options: str) -> AsyncIterator[Served]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kube.serve", str(folder), *options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=TESTS,
+    )
     try:
-        if not await nodes(kube):
-            player = asyncio.create_task(play(kube, namespace))
-        one = deployment("checkout", {"web": IMAGES[0]}, replicas=2, progressDeadlineSeconds=20)
-        await kube.create(path_to("apps/v1", "deployments", namespace=namespace), one)
-        found = Place(kube, namespace)
-        async with asyncio.timeout(180):
-            while raw.count(await kube.get(found.path), "status", "availableReplicas") < 2:
-                await asyncio.sleep(0.2)
+        found = Served(process, folder / "kubeconfig")
+        assert await found.line() == "ready"
         yield found
     finally:
-        if player is not None:
-            player.cancel()
-            await asyncio.gather(player, return_exceptions=True)
-        await kube.delete(path_to("v1", "namespaces", name=namespace), uid=raw.uid(made))
-        await kube.close()
-
-
-async def nodes(kube: Kube) -> bool:
-    """Whether there are any."""
-    try:
-        return bool((await kube.list(path_to("v1", "nodes")))[0])
-    except NotFound:
-        return False
-
-
-async def play(kube: Kube, namespace: str) -> None:
-    """What kubelets would write, for all pods of a namespace."""
-    while True:
+        assert process.stdin is not None
+        process.stdin.close()
         try:
-            pods, _ = await kube.list(path_to("v1", "pods", namespace=namespace))
-            for pod in pods:
-                if not raw.text(pod, "status", "phase").startswith("Running") and not _is_told(pod):
-                    path = path_to("v1", "pods", namespace=namespace, name=raw.name(pod), subresource="status")
-                    await kube.patch(path, {"status": _status(pod)}, kind="merge")
-        except ProviderError:
-            pass
-        await asyncio.sleep(0.1)
+            async with asyncio.timeout(20):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
-def _is_told(pod: dict[str, Any]) -> bool:
-    return bool(raw.items(pod, "status", "containerStatuses"))
+async def run(folder: Path, *words: str, **more: str) -> tuple[dict[str, str], str]:
+    """How each of the tests ended, and all that was said. ``more``: environment variables."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+    report = folder / "report.xml"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pytest", "-q", "-m", "cluster", "-p", "no:cacheprovider", f"--junitxml={report}"),
+        *("-o", "junit_family=xunit2", *words),
+        env={**kept, **more},
+        cwd=TESTS.parent,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    ends = {}
+    for case in ET.parse(report).iter("testcase"):  # our own pytest wrote it
+        ends[f"{case.get('classname')}::{case.get('name')}"] = next((each.tag for each in case), "passed")
+    return ends, said.decode()
 
 
-def _status(pod: dict[str, Any]) -> dict[str, Any]:
-    now = raw.text(pod, "metadata", "creationTimestamp")
-    bad = any(each["image"] == MISSING.artifact.location for each in pod["spec"]["containers"])
-    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
-    statuses = [
-        {
-            "name": each["name"],
-            "image": each["image"],
-            "imageID": "" if bad else each["image"],
-            "ready": not bad,
-            "restartCount": 0,
-            "state": waiting if bad else {"running": {"startedAt": now}},
-        }
-        for each in pod["spec"]["containers"]
-    ]
-    kinds = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
-    conditions = [
-        {"type": kind, "status": "False" if bad and "Ready" in kind else "True", "lastTransitionTime": now}
-        for kind in kinds
-    ]
-    return {"phase": "Pending" if bad else "Running", "conditions": conditions, "containerStatuses": statuses}
+@pytest.mark.parametrize("without", ["", "kubelets"])
+async def test_every_test_for_real_clusters_passes_on_one_and_leaves_nothing_there(
+    tmp_path: Path, without: str
+) -> None:
+    async with served(tmp_path, *(["--without", without] if without else [])) as cluster:
+        before = await cluster.namespaces()
+        ends, said = await run(tmp_path, "tests/integration", TEST_KUBECONFIG=str(cluster.config), **ADDRESS)
+        assert {test: end for test, end in ends.items() if end != "passed"} == {}, said[-6000:]
+        for family in FAMILIES:
+            assert any(family in test for test in ends), f"none of {family} was run"
+        async with asyncio.timeout(60):
+            while sorted(await cluster.namespaces()) != sorted(before):
+                await asyncio.sleep(0.2)
 
 
-async def test_a_release_comes_fails_and_is_put_back() -> None:
-    async with place() as here:
-        target = here.target()
-        assert not [finding for finding in await target.examine() if not finding.ok]
-        before = await target.current()
-        assert before is not None
-        assert before.release.same_as(FIRST)
-        plan = await target.plan(release=SECOND)
-        assert plan.changes
-        assert not plan.no_change
-        progress, outcome = await here.deploy(SECOND, "one")
-        assert outcome.kind is OutcomeKind.SUCCEEDED
-        assert all(0 <= each.done <= each.total for each in progress)
-        one = await here.kube.get(here.path)
-        assert raw.at(one, "status", "observedGeneration") == raw.at(one, "metadata", "generation")
-        running = await target.current()
-        assert running is not None
-        assert (running.release, running.operation) == (SECOND, "one")
-        assert (await target.health(release=SECOND, check=HealthCheck())).ok
-        assert (await target.plan(release=SECOND)).no_change
-
-        progress, outcome = await here.deploy(MISSING, "two")
-        assert outcome.kind is OutcomeKind.FAILED
-        assert "cannot pull the image" in outcome.message
-        stuck = await target.current()
-        assert stuck is not None
-        assert stuck.release == SECOND
-
-        handle = await target.restore(to=running, operation=OperationId("back"))
-        assert await target.find(operation=OperationId("back")) == handle
-        assert (await here.end(handle))[1].kind is OutcomeKind.SUCCEEDED
+async def test_without_a_cluster_it_is_said_why_they_are_left_out(tmp_path: Path) -> None:
+    ends, said = await run(tmp_path, "-rs", "tests/integration/kubernetes")
+    assert ends
+    assert set(ends.values()) == {"skipped"}
+    assert "TEST_KUBECONFIG names no cluster" in said
 
 
-async def test_somebody_else_supersedes_it_and_the_same_operation_changes_nothing_any_more() -> None:
-    async with place() as here:
-        target = here.target()
-        handle = await target.apply(release=MISSING, operation=OperationId("one"))
-        change = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": IMAGES[1]}]
-        await here.kube.patch(here.path, change, kind="json")
-        assert (await here.end(handle))[1].kind is OutcomeKind.SUPERSEDED
-        assert await target.apply(release=MISSING, operation=OperationId("one")) == handle
-        one = await here.kube.get(here.path)
-        assert raw.items(one, "spec", "template", "spec", "containers")[0]["image"] == IMAGES[1]
-
-
-async def test_a_patch_whose_test_does_not_hold_changes_nothing() -> None:
-    async with place() as here:
-        change = [
-            {"op": "test", "path": "/metadata/uid", "value": "somebody-else"},
-            {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": IMAGES[1]},
-        ]
-        with pytest.raises(Conflict):
-            await here.kube.patch(here.path, change, kind="json")
-
-
-async def test_what_is_paused_or_deleted_is_told() -> None:
-    async with place() as here:
-        target = here.target()
-        handle = await target.apply(release=MISSING, operation=OperationId("one"))
-        await here.kube.patch(here.path, {"spec": {"paused": True}}, kind="merge")
-        _, outcome = await here.end(handle)
-        assert outcome.kind is OutcomeKind.FAILED
-        assert "paused" in outcome.message
-        await here.kube.delete(here.path)
-        assert (await here.end(handle))[1].kind is OutcomeKind.DELETED
+FAMILIES = ("test_rollout_deployments", "test_rollout_disturbed", "test_rollout_together", "test_rollout_kubectl")
+ADDRESS: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """The bot beside the real kubectl on the same server: both judge alike, nobody fights, and who did what is told.
 
-Over TLS: kubectl sends no token without.
+On the stand-in (over TLS: kubectl sends no token without) always, on a real cluster where TEST_KUBECONFIG names one.
+The last test is the stand-in's alone: no real cluster signs certificates for tests.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from kube.deployment_world import deploy, release, seen, world
+from kube.deployment_world import world
+from kube.real import EVERYWHERE
+from kube.rolling_places import place
 
 from bot.domain.ids import OperationId
 from bot.domain.rollout import OutcomeKind
 from integrations._shared.kube.access import Access
 from integrations._shared.kube.api import Kube
+from integrations._shared.workloads import image
 
 if TYPE_CHECKING:
-    from kube.deployment_world import World
+    from kube.rolling_places import Place
 
 _BESIDE = Path(sys.executable).with_name("kubectl")
 KUBECTL = str(_BESIDE) if _BESIDE.exists() else shutil.which("kubectl")
@@ -32,17 +36,25 @@ pytestmark = [
 ONE, TWO = OperationId("one"), OperationId("two")
 
 
-async def kubectl(here: World, folder: Path, *words: str) -> tuple[int, str]:
+async def kubectl(here: Place, folder: Path, *words: str) -> tuple[int, str]:
     """What kubectl says, and how it ends."""
-    config = here.server.kubeconfig(folder)
+    config = here.kubeconfig(folder)
     process = await asyncio.create_subprocess_exec(
         str(KUBECTL),
-        *("--kubeconfig", str(config), "--namespace", "shop", "--cache-dir", str(folder / "cache"), *words),
+        *(
+            "--kubeconfig",
+            str(config),
+            "--namespace",
+            here.hands.namespace,
+            "--cache-dir",
+            str(folder / "cache"),
+            *words,
+        ),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(here.hands.patience + 20):
             said, _ = await process.communicate()
     finally:
         if process.returncode is None:
@@ -51,70 +63,73 @@ async def kubectl(here: World, folder: Path, *words: str) -> tuple[int, str]:
     return process.returncode or 0, said.decode()
 
 
-@pytest.mark.parametrize(
-    ("version", "kind", "code"), [("v1.1", OutcomeKind.SUCCEEDED, 0), ("v1.5-crash", OutcomeKind.FAILED, 1)]
-)
-async def test_both_judge_alike(tmp_path: Path, version: str, kind: OutcomeKind, code: int) -> None:
-    async with world(tls=True) as here:
+@EVERYWHERE
+@pytest.mark.parametrize(("version", "kind", "code"), [("v1.1", OutcomeKind.SUCCEEDED, 0), ("", OutcomeKind.FAILED, 1)])
+async def test_both_judge_alike(tmp_path: Path, where: str, version: str, kind: OutcomeKind, code: int) -> None:
+    async with place(where, tls=True) as here:
         target = here.target()
-        handle = await target.apply(release=release(version), operation=ONE)
+        handle = await target.apply(release=here.release(version or here.failing), operation=ONE)
         (_, outcome), (ended, said) = await asyncio.gather(
-            seen(target, handle), kubectl(here, tmp_path, "rollout", "status", "deployment/checkout")
+            here.seen(target, handle), kubectl(here, tmp_path, "rollout", "status", "deployment/checkout")
         )
         assert outcome.kind is kind
         assert ended == code, said
 
 
-async def test_kubectl_set_image_and_undo_are_told_by_name_and_left_alone(tmp_path: Path) -> None:
-    async with world(tls=True, progressDeadlineSeconds=3000) as here:
+@EVERYWHERE
+async def test_kubectl_set_image_and_undo_are_told_by_name_and_left_alone(tmp_path: Path, where: str) -> None:
+    async with place(where, tls=True, patient=True) as here:
         target = here.target()
-        await deploy(target, "v1.1", "one")
-        handle = await target.apply(release=release("v1.5-crash"), operation=TWO)
-        code, said = await kubectl(here, tmp_path, "set", "image", "deployment/checkout", "web=r/web:theirs")
+        await here.deploy(target, "v1.1", "one")
+        handle = await target.apply(release=here.release(here.failing), operation=TWO)
+        code, said = await kubectl(here, tmp_path, "set", "image", "deployment/checkout", f"web={here.theirs}")
         assert code == 0, said
-        _, outcome = await seen(target, handle)
+        _, outcome = await here.seen(target, handle)
         assert outcome.kind is OutcomeKind.SUPERSEDED
         assert "kubectl-set at" in outcome.message
+        assert image.shown(here.theirs) in outcome.message
         await here.settled()
 
-        three = OperationId("three")
-        handle = await target.apply(release=release("v1.5-missing"), operation=three)
+        three, missing = OperationId("three"), here.release("v1.5-missing")
+        handle = await target.apply(release=missing, operation=three)
         async with aclosing(target.observe(handle=handle)) as telling:
             async for each in telling:
                 if "cannot pull" in each.message:
                     break
         code, said = await kubectl(here, tmp_path, "rollout", "undo", "deployment/checkout")
         assert code == 0, said
-        _, outcome = await seen(target, handle)
+        _, outcome = await here.seen(target, handle)
         assert outcome.kind is OutcomeKind.SUPERSEDED
         assert await target.find(operation=three) == handle
-        assert await target.apply(release=release("v1.5-missing"), operation=three) == handle
-        assert here.image() == "r/web:theirs"
+        assert await target.apply(release=missing, operation=three) == handle
+        assert await here.image() == here.theirs
 
 
-async def test_a_restart_and_more_pods_by_kubectl_change_nothing_about_the_end(tmp_path: Path) -> None:
-    async with world(tls=True) as here:
+@EVERYWHERE
+async def test_a_restart_and_more_pods_by_kubectl_change_nothing_about_the_end(tmp_path: Path, where: str) -> None:
+    async with place(where, tls=True) as here:
         target = here.target()
-        handle = await target.apply(release=release("v1.1"), operation=ONE)
+        handle = await target.apply(release=here.release("v1.1"), operation=ONE)
         for words in (("rollout", "restart", "deployment/checkout"), ("scale", "deployment/checkout", "--replicas=4")):
             code, said = await kubectl(here, tmp_path, *words)
             assert code == 0, said
-        _, outcome = await seen(target, handle)
+        _, outcome = await here.seen(target, handle)
         assert outcome.kind is OutcomeKind.SUCCEEDED
         assert outcome.message == "4 of 4 pods available."
 
 
-async def test_a_pause_by_kubectl_is_told_and_history_shows_the_cause(tmp_path: Path) -> None:
-    async with world(tls=True, progressDeadlineSeconds=3000) as here:
+@EVERYWHERE
+async def test_a_pause_by_kubectl_is_told_and_history_shows_the_cause(tmp_path: Path, where: str) -> None:
+    async with place(where, tls=True, patient=True) as here:
         target = here.target()
-        await deploy(target, "v1.1", "one")
+        await here.deploy(target, "v1.1", "one")
         code, said = await kubectl(here, tmp_path, "rollout", "history", "deployment/checkout")
         assert code == 0, said
         assert "Deploy v1.1 (one)" in said
-        handle = await target.apply(release=release("v1.5-missing"), operation=TWO)
+        handle = await target.apply(release=here.release("v1.5-missing"), operation=TWO)
         code, said = await kubectl(here, tmp_path, "rollout", "pause", "deployment/checkout")
         assert code == 0, said
-        _, outcome = await seen(target, handle)
+        _, outcome = await here.seen(target, handle)
         assert outcome.kind is OutcomeKind.FAILED
         assert "paused by kubectl-rollout" in outcome.message
 

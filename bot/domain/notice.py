@@ -69,6 +69,7 @@ class Notice:
     facts: Mapping[str, str] = field(default_factory=dict)
     """What its buttons need: ``lock``, ``override``, ``freeze`` are ids; ``held`` are numbers of deployments.
 
-    ``thread`` is the key of the notice in whose thread it is told; ``address`` is where something can be looked at;
-    ``link`` is an address that somebody else gave, which may be anything.
+    ``thread`` is the key of the notice in whose thread it is told; ``address`` is where something can be looked at, and
+    ``comment`` the Markdown that says so on a pull request; ``link`` is an address that somebody else gave, which may
+    be anything.
     """

@@ -27,7 +27,7 @@ from bot.domain.ids import ServiceName
 from bot.domain.notice import Notice, NoticeKind
 from bot.domain.release import Artifact, Release
 from bot.domain.rollout import OutcomeKind
-from bot.engine.previews import Wish
+from bot.engine.previews import Wish, comment
 from bot.ports.previews import PreviewState
 
 if TYPE_CHECKING:
@@ -210,12 +210,12 @@ class Showing:
             said = f"{what}: {brought['trouble']}{rest}"
             await self._tell(asked, NoticeKind.PREVIEW_FAILED, "ended", said)
             return
-        address = ""
+        facts = {"until": asked["until"]}
         with contextlib.suppress(RequestRefused, ProviderError, ConfigurationError):
             service = ServiceName(asked["service"])
             found = await self.previewing.find(service, number=asked["number"])
-            address = found.services[service].address if found and service in found.services else ""
-        facts = {"address": address, "until": asked["until"]}
+            if found is not None and service in found.services:
+                facts |= {"address": found.services[service].address, "comment": comment(found)}
         await self._tell(asked, NoticeKind.PREVIEW_READY, "ended", f"{what} is up.", facts)
 
     # What nobody has to ask for

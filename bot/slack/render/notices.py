@@ -49,6 +49,8 @@ _NEXT = {
 }
 METADATA_EVENT = "notice"
 _LONGEST_LINK = 500
+_LONGEST_COMMENT = 2_500
+"""A longer one is not shown at all: the half of a table is none."""
 _LINK = re.compile(r"https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~/%?#&=+,;:-]*)?")
 
 
@@ -68,6 +70,8 @@ def notice(told: Notice) -> Message:
     if told.kind is NoticeKind.UNFROZEN and told.facts.get("held", "").strip():
         lines.append("→ Each of them is started in its own message, if it is still wanted.")
     content: list[Block] = [b.section("\n".join(lines))]
+    if 0 < len(comment := told.facts.get("comment", "")) <= _LONGEST_COMMENT:
+        content += [b.context("To be put on the pull request, as it is:"), b.literal(comment)]
     if row := _row(told):
         content.append(b.actions(row))
     metadata = {"event_type": METADATA_EVENT, "event_payload": {"key": plain(told.key, 200)}}

@@ -127,6 +127,10 @@ async def test_from_the_command_to_the_address_the_list_and_the_end(tmp_path: Pa
         threaded = [message for message in office.messages() if message.thread_ts == root.ts and message.is_reply]
         assert [ADDRESS in json.dumps(message.blocks) for message in threaded] == [False, True], "made, then ready"
         assert "<!date^" in json.dumps(threaded[-1].blocks), "the expiry in the reader's own zone"
+        [ready_to_paste] = [block for block in threaded[-1].blocks if block["type"] == "rich_text"]
+        pasted = ready_to_paste["elements"][0]["elements"][0]["text"]
+        assert pasted.startswith("**Preview of #7**\n\n| service | version | address | state |\n|---|---|---|---|\n")
+        assert f"| checkout | v1.2 | {ADDRESS} | ready |\n" in pasted
         assert changed(here) == {7}
 
         # The same once more, for longer: nothing but the time changes.

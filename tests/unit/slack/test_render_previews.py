@@ -88,3 +88,21 @@ def test_a_notice_has_the_address_and_the_end() -> None:
     assert f"<{ADDRESS}>" in text
     assert "Preview ready" in text
     assert "<!date^" in text
+    assert "rich_text" not in text
+
+
+def test_what_is_to_be_put_on_the_pull_request_is_shown_as_it_is_or_not_at_all() -> None:
+    """A comment that was cut would be a broken table, and a mark of Slack's in it must do nothing."""
+    ada = Actor(workspace="T1", id="U0ADA", name="ada")
+
+    def blocks(comment: str) -> list[dict[str, Any]]:
+        facts = {"address": ADDRESS, "comment": comment}
+        kind = NoticeKind.PREVIEW_READY
+        told = Notice(key="k", to="channel:#d", kind=kind, at=UNTIL, by=ada, sentence="It is up.", facts=facts)
+        return notice(told).blocks
+
+    written = f"**Preview of #7**\n\n| service |\n|---|\n| <!channel> {ADDRESS} |\n"
+    *_, says, last = blocks(written)
+    assert "pull request" in json.dumps(says)
+    assert last["elements"] == [{"type": "rich_text_preformatted", "elements": [{"type": "text", "text": written}]}]
+    assert "rich_text" not in json.dumps(blocks("| x |\n" * 1_000))

@@ -72,7 +72,22 @@ class TargetBlock(ProviderBlock):
     )
 
 
-class ServiceBlock(Block):
+class RolloutBlock(Block):
+    """How it is rolled out and watched, as a service says itself or all of them share."""
+
+    health: HealthBlock = Field(default_factory=HealthBlock)
+    deadline: Duration = Field(default=600.0, description="Time that a rollout, or a step of it, may take.")
+    strategy: StrategyName = Field(default="rolling", description="How a release takes the place of another.")
+    checks: SomeNames = Field(
+        default=[], max_length=MOST_CHECKS, description="What is watched during a rollout and after it."
+    )
+    bake: Bake = Field(default=0.0, description="Time for which the checks are watched after a deployment.")
+    countdown: Bake = Field(
+        default=60.0, description="Time between checks that fail and the automatic rollback; 0 for at once."
+    )
+
+
+class ServiceBlock(RolloutBlock):
     """What can be deployed."""
 
     description: Description = Field(default="", description="What it is, for people.")
@@ -80,35 +95,15 @@ class ServiceBlock(Block):
     environments: OptionalNames = Field(default=None, description="Where it can be deployed; everywhere if left out.")
     target: TargetBlock
     images: ProviderBlock = Field(description="Where its versions come from.")
-    health: HealthBlock = Field(default_factory=HealthBlock)
-    deadline: Duration = Field(default=600.0, description="Time that a rollout, or a step of it, may take.")
-    strategy: StrategyName = Field(default="rolling", description="How a release takes the place of another.")
-    checks: SomeNames = Field(
-        default=[], max_length=MOST_CHECKS, description="What is watched during a rollout and after it."
-    )
-    bake: Bake = Field(default=0.0, description="Time for which the checks are watched after a deployment.")
-    countdown: Bake = Field(
-        default=60.0, description="Time between checks that fail and the automatic rollback; 0 for at once."
-    )
 
 
-class DefaultsBlock(Block):
+class DefaultsBlock(RolloutBlock):
     """What services share; what a service says itself is laid over it."""
 
     channel: OptionalChannel = Field(default=None, description="Where deployments are told, if elsewhere.")
     environments: OptionalNames = Field(default=None, description="Where services can be deployed.")
     target: dict[str, Any] | None = Field(default=None, description="Target and options that services share.")
     images: dict[str, Any] | None = Field(default=None, description="Images and options that services share.")
-    health: HealthBlock = Field(default_factory=HealthBlock)
-    deadline: Duration = Field(default=600.0, description="Time that a rollout, or a step of it, may take.")
-    strategy: StrategyName = Field(default="rolling", description="How a release takes the place of another.")
-    checks: SomeNames = Field(
-        default=[], max_length=MOST_CHECKS, description="What is watched during a rollout and after it."
-    )
-    bake: Bake = Field(default=0.0, description="Time for which the checks are watched after a deployment.")
-    countdown: Bake = Field(
-        default=60.0, description="Time between checks that fail and the automatic rollback; 0 for at once."
-    )
 
 
 class ApprovalBlock(Block):

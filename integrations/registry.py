@@ -59,13 +59,11 @@ class Entry:
     queries: tuple[str, ...] = ()
     """All that a metric source can be asked, where that is a few words; empty: it has a language of its own."""
     uses_cluster: bool = False
-    """Whether a target runs on a Kubernetes cluster: its option ``cluster`` names one of the catalog's, and its factory
-    is called with ``kube=`` as well."""
+    """Whether a target runs on a cluster that its option ``cluster`` names: its factory gets ``kube=`` as well."""
     on_this_machine: bool = False
     """Whether versions of an images type lie where the bot runs, so that no cluster can pull them."""
     uses_gates: bool = False
-    """Whether a target's platform asks before it goes on: its factory is called with ``gates=`` and ``door=`` as well.
-    """
+    """Whether a target's platform asks before it goes on: its factory gets ``gates=`` and ``door=`` as well."""
 
 
 class Registry(Generic[T]):

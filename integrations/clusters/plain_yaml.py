@@ -54,6 +54,8 @@ class _Builder:
                     raise Unusable(f"a second document begins in line {line}")
             elif isinstance(event, ev.AliasEvent) or getattr(event, "anchor", None) is not None:
                 raise Unusable(f"line {line} has an alias or an anchor, which are not read here")
+            elif getattr(event, "tag", None) is not None:
+                raise Unusable(f"line {line} has a tag, which is not read here")
             elif isinstance(event, ev.ScalarEvent):
                 # A text with a quote is text; a plain one is nothing where YAML says so.
                 empty = not event.style and event.value in ("", "~", "null", "Null", "NULL")

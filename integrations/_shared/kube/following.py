@@ -47,7 +47,7 @@ async def follow(
         try:
             objects, since = await kube.list(path, field=field, label=label)
             if failing is not None:
-                failing, pause = None, _FIRST_PAUSE
+                failing = None
                 if trouble is not None:
                     trouble(None)
             if known.listed(objects, since):
@@ -69,10 +69,13 @@ async def follow(
                 raise failure
             if trouble is not None:
                 trouble(failure)
+        # Where lists are answered and watches are not, this is what keeps it from asking again and again.
+        longest = _LONGEST_PAUSE if failure is not None else _LONGEST_PAUSE_WHILE_WELL
+        pause = min(pause, longest)
         asked = failure.retry_after if failure is not None else None
         # Who asks for an hour is not left alone for an hour: a rollout would be over long before anybody looks.
         await asyncio.sleep(min(asked or 0.0, _LONGEST_ASKED_FOR) or pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not a secret
-        pause = min(pause * 2, _LONGEST_PAUSE if failure is not None else _LONGEST_PAUSE_WHILE_WELL)
+        pause = min(pause * 2, longest)
 
 
 class Known:

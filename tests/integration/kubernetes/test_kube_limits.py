@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import pytest
-from kube.deployment_world import release, seen, world
+from kube.deployment_world import deploy, release, seen, world
 from kube.server import KubeServer
 
 from bot.domain.errors import ProviderUnavailable
@@ -11,6 +14,9 @@ from bot.domain.ids import OperationId
 from bot.domain.rollout import OutcomeKind
 from integrations._shared.kube.api import Kube
 from integrations._shared.kube.names import path_to
+
+if TYPE_CHECKING:
+    from bot.domain.errors import ProviderError
 
 pytestmark = pytest.mark.timeout(60)
 ONE = OperationId("one")
@@ -53,3 +59,30 @@ async def test_pages_that_are_too_old_to_be_turned_are_read_anew_and_each_thing_
         with pytest.raises(ProviderUnavailable, match="changes faster than it lists"):
             await kube.list(path, limit=10)
         await kube.close()
+
+
+async def test_watches_that_are_always_refused_are_not_asked_for_again_and_again() -> None:
+    """Lists are answered, and do not make it begin anew: what is known stays right, at an ever slower pace."""
+    async with world() as here:
+        here.server.faults.refuse(503, verb="watch", times=10**6, retry_after=0)
+        loop = asyncio.get_running_loop()
+        troubles, fifth = 0, asyncio.Event()
+
+        def trouble(error: ProviderError | None) -> None:
+            nonlocal troubles
+            troubles += error is not None
+            if troubles == 5:
+                fifth.set()
+
+        path = path_to("apps/v1", "deployments", namespace="shop")
+        states = here.kube.follow(path, field="metadata.name=checkout", trouble=trouble)
+        await anext(states)
+        began = loop.time()
+        waiting = asyncio.create_task(anext(states, None))
+        await fifth.wait()
+        assert loop.time() - began >= 1.0, "0.1 + 0.2 + 0.4 + 0.8 s, less the jitter"
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await states.aclose()
+        target = here.target()
+        assert (await deploy(target, "v1.1", "one"))[1].kind is OutcomeKind.SUCCEEDED

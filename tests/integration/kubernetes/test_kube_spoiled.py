@@ -1,4 +1,4 @@
-"""A cluster of which one thing is not what it should be, anywhere: a target says so or does without; it never breaks."""
+"""A cluster where one thing is not what it should be, anywhere: a target says so or does without, and never breaks."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from cluster_world import ARGO_STEPS, FLAGGER_STEPS, SECRET, cluster_world, image_of, slow
+from crash_matrix import DAY
 from crash_rollouts import Rollout, Tale
 from crash_telling import Tellings
 from world import until
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _UNDER_WAY = 0.25
 """Seconds that each change takes to the cluster, and its answer back."""
+_ALLOWS = "transaction StoredGates.put"
 
 
 @dataclass(kw_only=True)
@@ -271,9 +273,23 @@ class ClusterTales(Tellings):
         async with contextlib.AsyncExitStack() as stack:
             world, cluster = await stack.enter_async_context(cluster_world(folder, database_url))
             slow(cluster, folder, _UNDER_WAY)
-            tales = cls(world=world, tales=TALES, cluster=cluster, _stack=stack.pop_all())
+            tales = cls(world=world, tales=TALES, cluster=cluster, deaths=6, _stack=stack.pop_all())
             tales.goes_nowhere()
         return tales
+
+    async def share(self, name: str, size: int) -> list[str]:
+        """Some all along the tale, one around each change of the cluster, and some around what Flagger may do."""
+        around: dict[str, list[str]] = {}
+        for point in await self.points(name):
+            if point.startswith(("mutation ", _ALLOWS)):
+                what, _, when = point.rpartition(":")
+                around.setdefault(f"{what} {when.rpartition('#')[2]}", []).append(point)
+        turn = DAY + (0 if self.world.database_url.startswith("sqlite") else 2)
+        chosen = [points[(turn + at) % len(points)] for at, points in enumerate(around.values())]
+        gates = [point for point in chosen if point.startswith(_ALLOWS)]
+        gates = gates[turn % 3 :: 3]
+        mutations = [point for point in chosen if point.startswith("mutation ")]
+        return list(dict.fromkeys([*await super().share(name, size // 2), *mutations, *gates]))
 
     async def begin(self, name: str, at: Sequence[str]) -> Rollout:
         """A telling of the tale ``name``, with the cluster as it is now."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from bot.sandbox.process import BotProcess
 
-DEATHS = 4
-"""In one telling."""
 NOWHERE = json.dumps({"arm": "nothing", "at": "nowhere"})
 _OFTEN = 8
 """How often a point of that name is passed that counts; how often things are looked at differs from time to time."""
@@ -45,6 +43,8 @@ class Tellings:
     passed: dict[str, list[str]] = field(default_factory=dict)
     """The points of each tale, in the order of its first telling."""
     names: Iterator[int] = field(default_factory=count)
+    deaths: int = 4
+    """In one telling."""
     _log: list[str] = field(default_factory=list)
 
     async def begin(self, name: str, at: Sequence[str]) -> Rollout:
@@ -168,10 +168,10 @@ async def told_with_deaths(
     points = await tales.points(name)
     missing = set(tales.tales[name].meets) - set(points)
     assert not missing, f"{sorted(missing)} are not among {points}"
-    share = await tales.share(name, tellings * DEATHS)
+    share = await tales.share(name, tellings * tales.deaths)
     reached: list[str] = []
     failed: dict[str, str] = {}
-    tellings = -(-len(share) // DEATHS)
+    tellings = -(-len(share) // tales.deaths)
     for first in range(tellings):
         ours = share[first::tellings]
         try:

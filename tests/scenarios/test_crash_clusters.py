@@ -2,7 +2,7 @@
 
 The cluster stays: it does what it was told, asks for what it was not told, and says afterwards what was done to it. A
 first telling of each tale writes down the points that it passes (see `launcher`); then it is told again by bots that
-die at some of them, several in each telling; other points each day.
+die at some of them, several in each telling, always around each change of the cluster; at other points each day.
 """
 
 from __future__ import annotations

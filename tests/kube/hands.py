@@ -170,5 +170,13 @@ class RealHands(Hands):
                         return
                 await asyncio.sleep(0.2)
 
+    async def knows(self, kind: str) -> bool:
+        """Whether the server has such objects."""
+        try:
+            await self.all(kind)
+        except NotFound:
+            return False
+        return True
+
     async def close(self) -> None:
         await self._transport.close()

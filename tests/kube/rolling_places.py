@@ -244,7 +244,7 @@ class RealPlace(Place):
         images = _images(one["spec"]["template"]["spec"])
         pods = [each for each in await self.hands.all("pods") if _images(each["spec"]) == images]
         told = [each["involvedObject"].get("name") for each in await self.hands.all("events") if _unhealthy(each)]
-        return any(_is_troubled(pod, told) for pod in pods) and "ProgressDeadlineExceeded" not in _reasons(one)
+        return any(is_troubled(pod, told) for pod in pods) and "ProgressDeadlineExceeded" not in _reasons(one)
 
     def is_bad(self, one: Object) -> bool:
         return any(fate(each) != "well" for each in _images(one["spec"]["template"]["spec"]))
@@ -264,6 +264,12 @@ class RealPlace(Place):
         return Path(real.CONFIG)
 
 
+def pulled(version: str) -> Release:
+    """A version that real nodes can run, or cannot pull."""
+    image = real.IMAGES[{"v1.0": 0, "v1.2": 2, "v1.5-missing": 3}.get(version, 1)]
+    return Release(service=CHECKOUT, version=version, artifact=Artifact(digest=image.partition("@")[2], location=image))
+
+
 class NodesPlace(RealPlace):
     """On a cluster that runs pods. What is wrong with a bad version is in the template: its image is a good one."""
 
@@ -277,10 +283,7 @@ class NodesPlace(RealPlace):
         self._spoilt = ""
 
     def release(self, version: str) -> Release:
-        index = {"v1.0": 0, "v1.2": 2, "v1.5-missing": 3}.get(version, 1)
-        image = real.IMAGES[index]
-        artifact = Artifact(digest=image.partition("@")[2], location=image)
-        return Release(service=CHECKOUT, version=version, artifact=artifact)
+        return pulled(version)
 
     def says(self, version: str) -> str:
         more = {
@@ -320,9 +323,10 @@ async def place(
     if where == "fake":
         async with deployment_world.world(add=add, tls=tls, patient=patient, **more) as world:
             fake = FakePlace(world)
-            yield fake
-            for each in fake.others:
-                await each.close()
+            try:
+                yield fake
+            finally:
+                await _close(fake.others)
         return
     async with AsyncExitStack() as stack:
         hands, kubelets = await stack.enter_async_context(real.namespace())
@@ -366,7 +370,8 @@ def _unhealthy(event: Object) -> bool:
     return bool(event.get("reason") == "Unhealthy")
 
 
-def _is_troubled(pod: Object, told: list[str]) -> bool:
+def is_troubled(pod: Object, told: list[str]) -> bool:
+    """Whether a kubelet says that it does not come up; ``told``: the pods whose probes fail."""
     status = pod.get("status", {})
     placed = [each for each in status.get("conditions") or [] if each["type"] == "PodScheduled"]
     if any(each["status"] == "False" for each in placed):

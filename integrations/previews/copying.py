@@ -55,6 +55,10 @@ _OF_OTHERS = re.compile(
     r"|argocd\.argoproj\.io/|(?:kustomize|helm)\.toolkit\.fluxcd\.io/|kubernetes\.io/(?:change-cause|metadata\.name)$"
     r"|deployment-architect\.io/(?!strategy$|health-check$)"
 )
+# What these hold is taken from the template's own visitors as a rule's host is: a name in the DNS, or an alias.
+_HOSTS = re.compile(
+    r"external-dns\.alpha\.kubernetes\.io/(?:internal-)?hostname$|nginx\.ingress\.kubernetes\.io/server-alias$"
+)
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "healthCheckNodePort", "externalIPs", "loadBalancerIP")
 
@@ -120,6 +124,7 @@ def _cleaned(kind: Kind, one: Object, options: PreviewsOptions, number: int) -> 
         "labels": {**_kept(raw.texts(one, "metadata", "labels")), **marks.labels(options, number)},
         "annotations": _kept(raw.texts(one, "metadata", "annotations")),
     }
+    _with_own_names(copied, number)
     spec = copied.get("spec")
     match kind.name:
         case "ServiceAccount":
@@ -152,6 +157,13 @@ def _without_addresses(spec: dict[str, Any]) -> None:
         port.pop("nodePort", None)
 
 
+def _with_own_names(one: Object, number: int) -> None:
+    noted: dict[str, str] = one["metadata"]["annotations"]
+    for key, hosts in noted.items():
+        if _HOSTS.match(key):
+            noted[key] = ",".join(_own_host(one, host.strip(), number) for host in hosts.split(","))
+
+
 def _with_own_hosts(ingress: Object, number: int) -> None:
     """Put the number into every host. One without a place for it would take the template's own visitors."""
     for rule in raw.items(ingress, "spec", "rules"):
@@ -167,11 +179,12 @@ def _with_own_hosts(ingress: Object, number: int) -> None:
         )
 
 
-def _own_host(ingress: Object, host: object, number: int) -> str:
+def _own_host(one: Object, host: object, number: int) -> str:
     if not isinstance(host, str) or MARK not in host:
+        where = f"{raw.text(one, 'kind')} {raw.called(one)} of the template"
         raise ProviderRejected(
-            f"The host {told(str(host or '*'))[:100]} in the Ingress {raw.called(ingress)} of the template has no "
-            f"{MARK} in it, so previews would take its visitors; write it as checkout-{MARK}.example.com.",
+            f"The host {told(str(host or '*'))[:100]} in the {where} has no {MARK} in it, so previews would take "
+            f"its visitors; write it as checkout-{MARK}.example.com.",
             provider=PROVIDER,
         )
     return host.replace(MARK, f"pr-{number}")

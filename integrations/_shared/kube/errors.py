@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PROVIDER = "kubernetes"
 
+_RULES = ("admission webhook", "ValidatingAdmissionPolicy", "violates PodSecurity", "exceeded quota", " usage per ")
+"""What stands in the words of those who forbid a thing as such, whoever asks for it."""
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
 
@@ -42,6 +44,9 @@ def refusal(
         return NotFound(f"The cluster {cluster} has no {what}{detail}.", provider=PROVIDER)
     if status == 401:
         return ProviderRejected(f"The cluster {cluster} does not accept our credentials (401).", provider=PROVIDER)
+    if status == 403 and any(rule in words for rule in _RULES):
+        sentence = f"A rule of the cluster {cluster} forbids the change of {what}{detail}."
+        return ProviderRejected(sentence, provider=PROVIDER)
     if status == 403:
         return ProviderRejected(
             f"The cluster {cluster} does not allow us to {_VERBS.get(method, method.lower())} {what}{detail}.",

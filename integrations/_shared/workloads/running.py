@@ -120,5 +120,5 @@ def _release(one: Object, service: ServiceName, artifact: Artifact) -> Release:
 
 def _is_ours(one: Object) -> bool:
     """Whether its images still are as the last operation left them."""
-    now = images_of(one)
-    return all(image.same(now.get(name, ""), wanted) for name, wanted in marks.images(one).items())
+    now, left = images_of(one), marks.images(one)
+    return bool(left) and all(image.same(now.get(name, ""), wanted) for name, wanted in left.items())

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from kube.deployment_world import deploy, release, seen, world
 from kube.server import KubeServer
 
-from bot.domain.errors import ProviderUnavailable
+from bot.domain.errors import ProviderRejected, ProviderUnavailable
 from bot.domain.ids import OperationId
 from bot.domain.rollout import OutcomeKind
 from integrations._shared.kube.api import Kube
 from integrations._shared.kube.names import path_to
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from bot.domain.errors import ProviderError
 
 pytestmark = pytest.mark.timeout(60)
@@ -59,6 +61,30 @@ async def test_pages_that_are_too_old_to_be_turned_are_read_anew_and_each_thing_
         with pytest.raises(ProviderUnavailable, match="changes faster than it lists"):
             await kube.list(path, limit=10)
         await kube.close()
+
+
+async def test_a_right_that_is_taken_away_on_the_way_is_told_at_once() -> None:
+    named = {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["checkout"]}
+    rules = [
+        {**named, "verbs": ["get", "list", "watch", "patch"]},
+        {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
+    ]
+    async with world() as here:
+        await here.controller.stop()
+        here.server.allow("least", rules, namespace="shop")
+        here.kube, whole = Kube(here.server.access(token="least")), here.kube
+        target = here.target()
+        handle = await target.apply(release=release("v1.1"), operation=ONE)
+        telling = cast("AsyncGenerator[object]", target.observe(handle=handle))
+        await anext(telling)
+        del here.server.authoriser.given[:]
+        here.server.faults.cut_watches()
+        with pytest.raises(ProviderRejected, match=r"does not allow us to (list|watch|get) deployments"):
+            async for _ in telling:
+                pass
+        await here.kube.close()
+        here.kube = whole
 
 
 async def test_watches_that_are_always_refused_are_not_asked_for_again_and_again() -> None:

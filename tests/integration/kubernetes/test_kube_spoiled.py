@@ -164,11 +164,14 @@ class Answers:
             assert each.isprintable(), (path, junk, each)
             assert len(each) < 1500, (path, junk, each)
 
-    async def asked(self) -> None:
+    def target(self) -> KubernetesTarget:
         options = {"cluster": "main", "namespace": "shop", "workload": "checkout", "container": "web"}
-        target = KubernetesTarget(
+        return KubernetesTarget(
             options=KubernetesOptions.model_validate(options), service=CHECKOUT, environment=STAGING, kube=self.kube
         )
+
+    async def asked(self) -> None:
+        target = self.target()
         running = await self._told(target.current())
         plan = await self._told(target.plan(release=release("v1.0")))
         self.said += [] if plan is None else [*plan.changes, *plan.warnings]
@@ -204,6 +207,18 @@ async def test_as_it_should_be_it_is_understood(answers: Answers) -> None:
     await answers.asked()
     assert any("1 of 2 pods available" in each for each in answers.said)
     assert any("owned by Helm" in each for each in answers.said)
+
+
+@pytest.mark.parametrize("left", [None, "{}", 7, '{"web": "r/web:of-somebody-else"}'])
+async def test_without_our_marks_what_runs_is_no_operation_of_ours(left: object, answers: Answers) -> None:
+    target = answers.target()
+    running = await target.current()
+    assert running is not None
+    assert running.operation == "one"
+    answers.objects = {**KINDS, "deployments": spoiled(DEPLOYMENT, ("metadata", "annotations", marks.IMAGES), left)}
+    running = await target.current()
+    assert running is not None
+    assert running.operation is None
 
 
 ALL = [(kind, path) for kind, one in KINDS.items() for path in places(one)]

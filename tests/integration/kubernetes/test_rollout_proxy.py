@@ -54,7 +54,8 @@ class At:
 POD = "/api/v1/namespaces/shop/pods/checkout-1:8080/proxy/health"
 
 
-async def test_a_redirect_is_never_followed() -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_never_followed(status: int) -> None:
     asked: list[str] = []
 
     async def inside(request: web.Request) -> web.StreamResponse:
@@ -64,7 +65,7 @@ async def test_a_redirect_is_never_followed() -> None:
     async with serving(inside) as elsewhere:
 
         async def api(_: web.Request) -> web.StreamResponse:
-            return web.Response(status=302, headers={"Location": f"{elsewhere}/latest/meta-data"})
+            return web.Response(status=status, headers={"Location": f"{elsewhere}/latest/meta-data"})
 
         async with serving(api) as server:
             kube = Kube(At(server))

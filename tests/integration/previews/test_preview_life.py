@@ -214,6 +214,28 @@ async def test_no_preview_takes_the_visitors_of_another_place(host: str | None) 
         assert "shop-pr-7" not in here.numbers()
 
 
+NAME_IN_DNS, ALIAS = "external-dns.alpha.kubernetes.io/hostname", "nginx.ingress.kubernetes.io/server-alias"
+
+
+@pytest.mark.parametrize(
+    ("plural", "note"), [("services", NAME_IN_DNS), ("ingresses", NAME_IN_DNS), ("ingresses", ALIAS)]
+)
+async def test_no_preview_takes_the_names_of_another_place(plural: str, note: str) -> None:
+    async with world() as here:
+
+        def noted(hosts: str) -> None:
+            here.server.change(plural, TEMPLATE, "checkout", {"metadata": {"annotations": {note: hosts}}})
+
+        noted("a-pr-number.example.com, checkout.example.com")
+        with pytest.raises(ProviderRejected, match=r"The host checkout\.example\.com in the .* has no pr-number in it"):
+            await here.open()
+        assert "shop-pr-7" not in here.numbers()
+        noted("a-pr-number.example.com, b-pr-number.example.com")
+        await here.open()
+        found = here.server.get(plural, "shop-pr-7", "checkout")["metadata"]["annotations"]
+        assert found[note] == "a-pr-7.example.com,b-pr-7.example.com"
+
+
 @pytest.mark.parametrize("number", [0, -1, 10**9])
 async def test_what_is_no_number_is_refused(number: int) -> None:
     async with world() as here:

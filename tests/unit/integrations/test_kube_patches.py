@@ -131,6 +131,45 @@ def test_refusals_say_who_may_not_do_what_where() -> None:
     assert isinstance(refusal("main", "GET", PATH, 404, {}, b"<html>"), NotFound)
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "means"),
+    [
+        (
+            403,
+            'admission webhook "images.example.com" denied the request: latest is no version',
+            "A rule of the cluster main forbids the change of deployments checkout in namespace shop: admission",
+        ),
+        (
+            403,
+            'pods "a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=10, limited: pods=10',
+            'forbids the change of deployments checkout in namespace shop: pods "a" is forbidden: exceeded quota',
+        ),
+        (403, 'pods "a" is forbidden: violates PodSecurity "restricted:latest"', "violates PodSecurity"),
+        (403, 'pods "a" is forbidden: maximum cpu usage per Container is 1, but limit is 2', "A rule of the cluster"),
+        (
+            403,
+            'deployments.apps "checkout" is forbidden: User "bot" cannot patch resource "deployments"',
+            "does not allow us to patch deployments checkout in namespace shop",
+        ),
+        (
+            400,
+            'admission webhook "a.example.com" does not support dry run',
+            "refused the request for deployments checkout in namespace shop (400): admission webhook",
+        ),
+        (
+            500,
+            'failed calling webhook "a.example.com": context deadline exceeded',
+            "The cluster main has trouble (500): failed calling webhook",
+        ),
+    ],
+)
+def test_who_forbids_it_is_said_in_plain_words(code: int, said: str, means: str) -> None:
+    error = refusal("main", "PATCH", PATH, code, {}, status(code, said))
+    assert means in error.message
+    assert not isinstance(error, Conflict)
+    assert error.retryable is (code == 500)
+
+
 def test_a_failed_test_is_a_conflict_and_a_wrong_object_is_not() -> None:
     assert isinstance(refusal("main", "PATCH", PATH, 422, {}, status(422, "the server rejected our request")), Conflict)
     assert isinstance(refusal("main", "PATCH", PATH, 409, {}, status(409)), Conflict)

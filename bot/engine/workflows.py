@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
@@ -153,7 +152,8 @@ class Workflows(DBOSConfiguredInstance):
 
     async def _step_by_step(self, deployment: DeploymentId, attempt: int) -> End:
         """Do what the strategy says next, until nothing is left to do or it is to be taken back."""
-        for turn in count(1):
+        turn = 1
+        while True:
             ordered = await self._step("next move", self.steps.steering.next, deployment)
             match ordered["kind"]:
                 case "weight":
@@ -164,13 +164,13 @@ class Workflows(DBOSConfiguredInstance):
                 case kind:
                     return end(_ENDS.get(kind, EndKind.UNKNOWN), ordered["note"])
             if moved["kind"] == EndKind.LATER:
-                continue
+                continue  # nothing was changed, so what comes of it in the end is the same operation
             if moved["kind"] == EndKind.DONE:
                 moved = await self._step("watch", self.steps.rollout.watch, deployment)
             if moved["kind"] != EndKind.DONE:
                 return moved
             await self._step("reached", self.steps.steering.reached, deployment, ordered)
-        raise AssertionError("there is always another move")
+            turn += 1
 
     async def _close(self, deployment: DeploymentId, attempt: int, came_to: End) -> End | None:
         """End the deployment as it deserves; what a person must look at first, if there is such a thing."""

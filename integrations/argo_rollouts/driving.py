@@ -75,12 +75,27 @@ def note(holder: Object, operation: OperationId, cause: str) -> list[Operation]:
     return [*patches.same_object(holder), *patches.set_annotations(holder, written)]
 
 
+def unsaid(one: Object, holder: Object, operation: OperationId) -> bool:
+    """Whether ``operation`` was to let it go on, and of it there is the mark alone: it still rests where it did.
+
+    What has brought a template needs no word for that, so it is never unsaid. Nor is what an analysis keeps that could
+    not tell: people are to be asked about that, whether the word was given or not.
+    """
+    entries = books.read(holder)
+    mine = books.find(holder, operation)
+    at = entries.index(mine) if mine is not None else 0
+    if mine is None or at == 0 or entries[at - 1].digest != mine.digest:
+        return False
+    return _is_of(holder, operation) and steps.release_patch(one, mine.goal) is not None
+
+
 async def let_go_on(workload: RolloutWorkload, goal: int, operation: OperationId) -> None:
     """Let it go on to ``goal`` if it rests before that now, and is as ``operation`` left it.
 
     Past an analysis that could not tell only when the same was wanted before: who wants it again knows of it.
+    Raises `ProviderUnavailable` when it cannot be told where it rests.
     """
-    _, _, holder = await workload.both()
+    _, holder = await taken_up(workload, operation)
     again = books.wanted_before(holder, operation)
     await _write(workload, lambda one: steps.release_patch(one, goal, again=again), operation)
 
@@ -90,14 +105,23 @@ async def promote_fully(workload: RolloutWorkload, operation: OperationId) -> No
 
     Raises `ProviderUnavailable` when that does not happen: what is written before is forgotten.
     """
+    await taken_up(workload, operation)
+    await _write(workload, lambda found: None if steps.stable(found) else {"promoteFull": True}, operation)
+
+
+async def taken_up(workload: RolloutWorkload, operation: OperationId) -> tuple[Object, Object]:
+    """The Rollout and what holds its template, once its status is about what it is now: until then nobody can tell
+    where it rests, and no word is heard.
+
+    At once when it is no more what ``operation`` left there, or is paused by hand, which says so itself. Raises
+    `ProviderUnavailable` when its controller does not come round.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + _TAKEN_UP_WITHIN
     while True:
         one, _, holder = await workload.both()
-        if not _is_of(holder, operation):
-            return
-        if steps.taken_up(one, holder):
-            break
+        if steps.taken_up(one, holder) or raw.at(one, "spec", "paused") is True or not _is_of(holder, operation):
+            return one, holder
         if loop.time() > until:
             raise ProviderUnavailable(
                 f"Argo Rollouts has not taken up the change of {workload.name} within {_TAKEN_UP_WITHIN:g} s; does its "
@@ -105,7 +129,6 @@ async def promote_fully(workload: RolloutWorkload, operation: OperationId) -> No
                 provider=PROVIDER,
             )
         await asyncio.sleep(0.25)
-    await _write(workload, lambda found: None if steps.stable(found) else {"promoteFull": True}, operation)
 
 
 async def abort(workload: RolloutWorkload) -> None:

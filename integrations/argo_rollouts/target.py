@@ -161,10 +161,16 @@ class ArgoRolloutsTarget(
         return await self._put_back(to, operation)
 
     async def find(self, *, operation: OperationId) -> Handle | None:
-        """The operation, also one that is over or was superseded."""
+        """The operation, also one that is over or was superseded.
+
+        One that was to let it go on, and of which there is the mark and not the word, has changed nothing.
+        """
         one = await self._workload.read()
         holder = await self._workload.holder(one).read() if one is not None else None
         if holder is None or books.find(holder, operation) is None:
+            return None
+        one, holder = await driving.taken_up(self._workload, operation)
+        if driving.unsaid(one, holder, operation):
             return None
         return Handle(operation=operation, generation=f"{raw.uid(holder)}:0")
 

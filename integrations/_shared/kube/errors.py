@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import ProviderRejected, ProviderUnavailable
 from integrations._shared.failures import retry_after, told
+from integrations._shared.kube import raw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PROVIDER = "kubernetes"
 
+_LONGEST = 4096
+"""Characters of a server's words that are looked at."""
 _RULES = ("admission webhook", "ValidatingAdmissionPolicy", "violates PodSecurity", "exceeded quota", " usage per ")
 """What stands in the words of those who forbid a thing as such, whoever asks for it."""
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
@@ -37,7 +40,7 @@ def refusal(
 ) -> ProviderError:
     """The error that an answer means which is not 2xx. ``method`` is that of HTTP, or WATCH."""
     said = status_of(body)
-    words = told(str(said.get("message") or ""))
+    words = told(raw.text(said, "message")[:_LONGEST])
     detail = f": {words}" if words else ""
     what = spoken(path)
     if status == 404:

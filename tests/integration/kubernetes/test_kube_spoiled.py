@@ -221,6 +221,35 @@ async def test_without_our_marks_what_runs_is_no_operation_of_ours(left: object,
     assert running.operation is None
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "healthy"),
+    [
+        (("spec", "nodeName"), "node-1", 1),
+        (("metadata", "ownerReferences", 0, "name"), "checkout-next-abc", 0),
+        (("metadata", "ownerReferences", 0, "kind"), "StatefulSet", 0),
+        (("metadata", "ownerReferences"), [], 0),
+        (("metadata", "deletionTimestamp"), "2026-11-23T10:00:00Z", 0),
+        (("status", "conditions", 0, "status"), "False", 0),
+    ],
+)
+async def test_only_its_own_pods_that_are_ready_and_stay_are_counted(
+    path: tuple[str | int, ...], value: object, healthy: int, answers: Answers
+) -> None:
+    """Selectors of Deployments may overlap: that a pod is among those selected says little."""
+    answers.objects = {**KINDS, "pods": spoiled(POD, path, value)}
+    running = await answers.target().current()
+    assert running is not None
+    assert running.healthy == healthy
+
+
+async def test_only_its_own_replica_sets_tell_what_was_done_to_it(answers: Answers) -> None:
+    undone = spoiled(REPLICA_SET, ("metadata", "annotations", marks.HISTORY), "undone@3")
+    for owner, found in (("u1", "u1:3"), ("u2", None)):
+        answers.objects = {**KINDS, "replicasets": spoiled(undone, ("metadata", "ownerReferences", 0, "uid"), owner)}
+        handle = await answers.target().find(operation=OperationId("undone"))
+        assert (handle.generation if handle is not None else None) == found
+
+
 ALL = [(kind, path) for kind, one in KINDS.items() for path in places(one)]
 
 

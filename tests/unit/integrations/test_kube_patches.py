@@ -12,6 +12,7 @@ from integrations._shared.kube import patches, raw
 from integrations._shared.kube.errors import Conflict, NotFound, refusal, spoken
 from integrations._shared.kube.names import is_http_path, is_label, is_subdomain, path_to
 from integrations._shared.kube.permissions import Permission
+from integrations._shared.workloads import marks
 
 
 def deployment(**images: str) -> dict[str, Any]:
@@ -109,10 +110,41 @@ def test_paths_are_those_of_the_api() -> None:
         ("/a@b", False),
         ("/a b", False),
         ("/" + "a" * 300, False),
+        ("/@evil.example/x", False),
+        ("/\t/evil.example", False),
+        ("/health\n", False),
+        ("/health\r\nHost: evil.example", False),
+        ("/health HTTP/1.1\r\n\r\nGET /", False),
+        ("/h\u00e4", False),
+        ("/\uff0f\uff0fevil.example", False),
+        ("/\u2215evil.example", False),
+        ("/;x=1", False),
+        ("/%2f%2fevil.example", False),
+        ("/a:80", False),
+        ("http://evil.example/", False),
+        ("https:///evil.example", False),
+        ("", False),
     ],
 )
 def test_a_health_path_stays_where_it_is_asked(path: str, good: bool) -> None:
+    """Neither in the catalog nor on the object, with a port before it or without."""
     assert is_http_path(path) is good
+    for port in ("", ":8080"):
+        one = {"metadata": {"name": "web", "annotations": {marks.HEALTH_CHECK: port + path}}}
+        if good:
+            found = marks.probe(one)
+            assert found is not None
+            assert (found.path, found.port) == (path, 8080 if port else None)
+            continue
+        with pytest.raises(ProviderRejected, match="asks for health at") as refusal:
+            marks.probe(one)
+        assert refusal.value.message.isprintable()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "-1", "8o", "٣", " 80", "080x", "1" * 400])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(ProviderRejected, match="it can be a path such as"):
+        marks.probe({"metadata": {"name": "web", "annotations": {marks.HEALTH_CHECK: f":{port}/health"}}})
 
 
 def status(code: int, message: str = "", **details: Any) -> bytes:

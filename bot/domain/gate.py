@@ -117,6 +117,21 @@ class Gate:
             granted_at=None,
         )
 
+    @property
+    def proven(self) -> bool:
+        """Whether ``checksum`` is surely the platform's word: who asks could be anybody who can read the addresses.
+
+        Only a yes to that very word can have led to the traffic that the canary gets.
+        """
+        return bool(self.checksum) and self.seen is not None and bool(self.seen.weight)
+
+    @property
+    def unused(self) -> bool:
+        """Whether the first yes of all has led to nothing, long after it was given: then its word proves nothing."""
+        if self.granted != 0 or self.granted_at is None or self.seen is None:
+            return False
+        return self.seen.weight == 0 and self.seen.at >= self.granted_at + SETTLES
+
     def next_step(self, weight: int) -> int | None:
         """The weight after ``weight``; None: there is none but the promotion."""
         return next((step for step in self.steps if step > weight), None)
@@ -151,7 +166,7 @@ def answer(gate: Gate, hook: Hook, *, at: datetime, checksum: str) -> Answer:
         return _no(doubt)
     if hook is Hook.ROLLOUT:
         return Answer(open=True, why="This deployment was approved.")
-    if gate.checksum and checksum != gate.checksum:
+    if gate.checksum and checksum != gate.checksum and not gate.unused:
         return _no("what is analysed now is not what was approved")
     if hook is Hook.PROMOTION:
         if gate.promote:
@@ -202,7 +217,8 @@ def _traffic(gate: Gate, at: datetime, checksum: str) -> Answer:
         return _no(f"the promotion is not approved yet; up to {gate.ceiling} % of the traffic is")
     if following > gate.ceiling:
         return _no(f"{following} % of the traffic is not approved yet; {gate.ceiling} % is")
-    keep = replace(gate, granted=weight, granted_at=at, checksum=gate.checksum or checksum)
+    known = "" if gate.unused else gate.checksum
+    keep = replace(gate, granted=weight, granted_at=at, checksum=known or checksum)
     return Answer(open=True, why=f"{following} % of the traffic was approved.", keep=keep)
 
 

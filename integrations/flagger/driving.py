@@ -117,7 +117,7 @@ async def back(place: Place, *, to: Running | None, operation: OperationId) -> H
                 rollback=True,
                 before=(ticket.UNSEEN if unseen else canary.phase, canary.applied, canary.decided_at),
                 to=pack(to),
-                checksum=now.checksum,
+                checksum=now.checksum if now.proven else "",  # else anybody could have set it, against Flagger
             )
         )
         return ticket.handle(operation, ticket.of(taken))

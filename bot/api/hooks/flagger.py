@@ -37,6 +37,8 @@ LARGEST = 64 * 1024
 PATIENCE = 0.8
 """Seconds within which there is an answer, whatever the database does."""
 _MOST_AT_ONCE = 64
+_OVER = {"Connection": "close"}
+"""With every no: what somebody goes on to send would be read to its end, and it may have none."""
 
 
 @dataclass(kw_only=True)
@@ -136,8 +138,8 @@ async def _payload(request: Request) -> dict[str, object] | None:
 
 
 def _nothing() -> Response:
-    return PlainTextResponse("There is nothing here.", status_code=404)
+    return PlainTextResponse("There is nothing here.", status_code=404, headers=_OVER)
 
 
 def _closed(why: str) -> Response:
-    return PlainTextResponse(why, status_code=403)
+    return PlainTextResponse(why, status_code=403, headers=_OVER)

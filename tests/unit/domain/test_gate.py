@@ -133,3 +133,24 @@ def test_addresses_are_of_one_place_and_one_secret() -> None:
     assert len({door.token("k"), door.token("l"), other.token("k")}) == 3
     assert "s" * 20 not in repr(door)
     assert not Door().there
+
+
+def test_who_can_only_read_the_address_cannot_shut_the_platform_out() -> None:
+    """Whoever asks first leaves a word of their own; the platform gets its first step all the same, a little later."""
+    foreign = answer(gate(20, 0), Hook.TRAFFIC, at=NOON, checksum="foreign").keep
+    assert foreign is not None
+    assert not foreign.proven
+    soon, later = NOON + timedelta(seconds=5), NOON + SETTLES
+    assert not opens(replace(foreign, seen=sighting(0, at=soon)), at=soon, checksum="c")
+    looked = replace(foreign, seen=sighting(0, at=later))
+    assert looked.unused
+    said = answer(looked, Hook.TRAFFIC, at=later, checksum="c")
+    assert said.open
+    assert said.keep is not None
+    assert said.keep.checksum == "c"
+    used = replace(said.keep, ceiling=60, seen=sighting(20, at=later + SETTLES))
+    assert used.proven
+    assert not used.unused
+    assert not opens(used, at=later + SETTLES, checksum="foreign")
+    assert opens(used, at=later + SETTLES)
+    assert not opens(replace(foreign, granted=20, seen=sighting(20, at=later)), at=later, checksum="c"), "it was used"

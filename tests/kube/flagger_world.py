@@ -150,9 +150,39 @@ async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def webhooks(door: Door, hooks: Sequence[Hook] = EVERY) -> list[dict[str, Any]]:
+def webhooks(door: Door, hooks: Sequence[Hook] = EVERY, *, key: str = KEY) -> list[dict[str, Any]]:
     """As `deployment-architect flagger` prints them."""
-    return [{"name": f"bot-{hook}", "type": hook.value, "url": door.address(KEY, hook)} for hook in hooks]
+    return [{"name": f"bot-{hook}", "type": hook.value, "url": door.address(key, hook)} for hook in hooks]
+
+
+@dataclass
+class Served:
+    """The bot's gates, open to Flagger."""
+
+    database: Database
+    gates: StoredGates
+    door: Door
+    http: HttpServer
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, *, gates: type[StoredGates] = StoredGates, host: str = "127.0.0.1", url: str = "http://127.0.0.1"
+) -> AsyncIterator[Served]:
+    """The bot's real gate server at a port of ``host``, which Flagger reaches as ``url``."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(await Database.open(f"sqlite:///{folder / 'gates.sqlite'}"))
+        await migrate(database)
+        stored = gates(database)
+        listening = bind(host, 0)
+        stack.callback(listening.close)
+        door = Door(url=f"{url}:{listening.getsockname()[1]}", secret=SECRET)
+        hooks = FlaggerHooks(gates=stored, door=door, now=lambda: datetime.now(UTC))
+        stack.push_async_callback(hooks.close)
+        http = HttpServer(build_api(readiness=_ready, slack=None, webhooks=hooks.routes()), listening)
+        stack.push_async_callback(http.stop)
+        http.start()
+        yield Served(database, stored, door, http)
 
 
 @asynccontextmanager
@@ -171,26 +201,16 @@ async def world(
         flagger = Counting(server, deployments, pace=0.05)
         kube = Kube(server.access())
         stack.push_async_callback(kube.close)
-        database = await stack.enter_async_context(await Database.open(f"sqlite:///{folder / 'gates.sqlite'}"))
-        await migrate(database)
-        stored = gates(database)
-        listening = bind("127.0.0.1", 0)
-        stack.callback(listening.close)
-        door = Door(url=f"http://127.0.0.1:{listening.getsockname()[1]}", secret=SECRET)
-        served = FlaggerHooks(gates=stored, door=door, now=lambda: datetime.now(UTC))
-        stack.push_async_callback(served.close)
-        http = HttpServer(build_api(readiness=_ready, slack=None, webhooks=served.routes()), listening)
-        stack.push_async_callback(http.stop)
-        http.start()
+        gate = await stack.enter_async_context(served(folder, gates=gates))
         images = {"web": first.artifact.location, "side": "r/side:1"}
         server.add("deployments", "shop", deployment("checkout", images, progressDeadlineSeconds=60))
         wanted = {"stepWeights": [20, 40, 60], **analysis} if "iterations" not in analysis else analysis
-        server.add("canaries", "shop", canary("checkout", webhooks=webhooks(door, hooks), **wanted))
+        server.add("canaries", "shop", canary("checkout", webhooks=webhooks(gate.door, hooks), **wanted))
         deployments.start()
         stack.push_async_callback(deployments.stop)
         flagger.start()
         stack.push_async_callback(flagger.stop)
-        found = World(server, flagger, deployments, kube, database, stored, door, http)
+        found = World(server, flagger, deployments, kube, gate.database, gate.gates, gate.door, gate.http)
         await until(lambda: server.get("canaries", "shop", "checkout").get("status", {}).get("phase") == "Initialized")
         yield found
 

@@ -24,6 +24,17 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 TESTS = Path(__file__).parents[2]
 OURS = ("TEST_", "PYTEST_")
 """What tells one run of the tests apart from another."""
+FLAGGER = {"TEST_GATES": "http://127.0.0.1", "TEST_FLAGGER_SPEC": '{"provider": "any"}', "TEST_FLAGGER_INTERVAL": "0.5"}
+"""The stand-in's Flagger reaches this process, needs nothing to split traffic, and comes round more often."""
+FOLDERS = tuple(f"tests/integration/{folder}" for folder in ("kubernetes", "argo", "flagger"))
+FAMILIES = (
+    "test_rollout_deployments",
+    "test_rollout_disturbed",
+    "test_rollout_together",
+    "test_rollout_kubectl",
+    "test_argo_rollouts",
+    "test_flagger_canary",
+)
 
 
 class Served:
@@ -98,7 +109,7 @@ async def test_every_test_for_real_clusters_passes_on_one_and_leaves_nothing_the
 ) -> None:
     async with served(tmp_path, *(["--without", without] if without else [])) as cluster:
         before = await cluster.namespaces()
-        ends, said = await run(tmp_path, "tests/integration", TEST_KUBECONFIG=str(cluster.config), **ADDRESS)
+        ends, said = await run(tmp_path, "-n", "2", *FOLDERS, TEST_KUBECONFIG=str(cluster.config), **FLAGGER)
         assert {test: end for test, end in ends.items() if end != "passed"} == {}, said[-6000:]
         for family in FAMILIES:
             assert any(family in test for test in ends), f"none of {family} was run"
@@ -112,7 +123,3 @@ async def test_without_a_cluster_it_is_said_why_they_are_left_out(tmp_path: Path
     assert ends
     assert set(ends.values()) == {"skipped"}
     assert "TEST_KUBECONFIG names no cluster" in said
-
-
-FAMILIES = ("test_rollout_deployments", "test_rollout_disturbed", "test_rollout_together", "test_rollout_kubectl")
-ADDRESS: dict[str, str] = {}

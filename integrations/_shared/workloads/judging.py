@@ -14,7 +14,7 @@ from integrations._shared.kube import raw
 from integrations._shared.kube.api import MANAGER
 from integrations._shared.kube.patches import images_of
 from integrations._shared.workloads import image, marks
-from integrations._shared.workloads.owners import who_changed, who_paused
+from integrations._shared.workloads.owners import who_changed, who_paused, who_set
 from integrations._shared.workloads.workload import replicas
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def _superseded(one: Object, mine: Mine) -> str:
         if latest is not None and mine.operation not in marks.history(one):
             return f"{who_changed(one) or 'Somebody'} put back on {mine.name} what {latest} had brought."
         if latest is None:
-            return f"Somebody removed our marks from {mine.name}{who}, so it cannot be told whose release it runs."
+            # As by kubectl rollout undo, to what was there before we ever came.
+            by = f" ({who_set(one)})" if who_set(one) else ""
+            return f"Somebody removed our marks from {mine.name}{by}, so it cannot be told whose release it runs."
         return f"Another change, {latest}, took its place on {mine.name}{who}."
     now, left = images_of(one), marks.images(one)
     if not left:

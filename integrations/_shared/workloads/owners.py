@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.api import MANAGER
+from integrations._shared.kube.patches import images_of
 from integrations._shared.workloads import marks
 
 if TYPE_CHECKING:
@@ -56,11 +57,25 @@ def who_changed(one: Object, container: str | None = None) -> str:
     """
     entries = list(_writers_of_marks(one) if container is None else _writers_of_images(one, [container]))
     others = [entry for entry in entries if raw.text(entry, "manager") != MANAGER]
-    newest = max(others or entries, key=lambda entry: raw.text(entry, "time"), default=None)
-    if newest is None:
+    return _who(max(others or entries, key=_when, default=None))
+
+
+def who_set(one: Object) -> str:
+    """Who wrote any of its images after us, and when, for where our marks are gone; empty if nobody is known."""
+    entries = list(_writers_of_images(one, list(images_of(one))))
+    ours = max((_when(entry) for entry in entries if raw.text(entry, "manager") == MANAGER), default="")
+    others = [entry for entry in entries if raw.text(entry, "manager") != MANAGER and _when(entry) > ours]
+    return _who(max(others, key=_when, default=None))
+
+
+def _when(entry: Object) -> str:
+    return raw.text(entry, "time")
+
+
+def _who(entry: Object | None) -> str:
+    if entry is None:
         return ""
-    who = told(raw.text(newest, "manager"))[:60] or "somebody"
-    when = raw.text(newest, "time")
+    who, when = told(raw.text(entry, "manager"))[:60] or "somebody", _when(entry)
     return f"{who} at {when[11:19]} UTC" if len(when) == 20 and when.endswith("Z") and when.isascii() else who
 
 

@@ -7,13 +7,11 @@ The last test is the stand-in's alone: no real cluster signs certificates for te
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sys
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from kube import kubectl as terminal
 from kube.deployment_world import world
 from kube.real import EVERYWHERE
 from kube.rolling_places import place
@@ -25,42 +23,21 @@ from integrations._shared.kube.api import Kube
 from integrations._shared.workloads import image
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kube.rolling_places import Place
 
-_BESIDE = Path(sys.executable).with_name("kubectl")
-KUBECTL = str(_BESIDE) if _BESIDE.exists() else shutil.which("kubectl")
 pytestmark = [
     pytest.mark.timeout(90),
-    pytest.mark.skipif(KUBECTL is None, reason="needs kubectl (make install)"),
+    pytest.mark.skipif(terminal.KUBECTL is None, reason="needs kubectl (make install)"),
 ]
 ONE, TWO = OperationId("one"), OperationId("two")
 
 
 async def kubectl(here: Place, folder: Path, *words: str) -> tuple[int, str]:
-    """What kubectl says, and how it ends."""
+    """How kubectl ends, and what it says."""
     config = here.kubeconfig(folder)
-    process = await asyncio.create_subprocess_exec(
-        str(KUBECTL),
-        *(
-            "--kubeconfig",
-            str(config),
-            "--namespace",
-            here.hands.namespace,
-            "--cache-dir",
-            str(folder / "cache"),
-            *words,
-        ),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(here.hands.patience + 20):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, said.decode()
+    return await terminal.kubectl(config, here.hands.namespace, *words, within=here.hands.patience + 20)
 
 
 @EVERYWHERE

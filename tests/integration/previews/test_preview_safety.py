@@ -232,6 +232,42 @@ async def test_another_preview_of_the_same_number_is_not_closed_for_the_first() 
         assert "shop-pr-7" in here.numbers()
 
 
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("deed", ["patch", "delete"])
+async def test_what_somebody_made_under_its_name_just_before_it_is_deleted_stays(deed: str, copied: bool) -> None:
+    async with world(housekeeping=False) as here:
+        preview = await here.open()
+        metadata = here.server.get("namespaces", None, "shop-pr-7")["metadata"]
+        marked = {key: metadata[key] for key in ("labels", "annotations")} if copied else {}
+
+        class Late(Kube):
+            async def patch(self, where: str, *args: Any, **more: Any) -> Any:
+                self._meet("patch")
+                return await super().patch(where, *args, **more)
+
+            async def delete(self, where: str, *args: Any, **more: Any) -> Any:
+                self._meet("delete")
+                return await super().delete(where, *args, **more)
+
+            def _meet(self, now: str) -> None:
+                if (
+                    now == deed
+                    and here.server.get("namespaces", None, "shop-pr-7")["metadata"]["uid"] == metadata["uid"]
+                ):
+                    _gone(here, "shop-pr-7")
+                    here.server.add("namespaces", None, {"metadata": {"name": "shop-pr-7", **marked}})
+                    here.server.add("configmaps", "shop-pr-7", {"metadata": {"name": "precious"}, "data": {}})
+
+        kube = Late(here.server.access())
+        with pytest.raises(ProviderRejected, match="left alone"):
+            await here.previews(kube=kube).close(number=7, identity=preview.identity)
+        await kube.close()
+        found = here.server.get("namespaces", None, "shop-pr-7")
+        assert found["status"]["phase"] == "Active"
+        assert found["metadata"].get("annotations") == marked.get("annotations")
+        assert here.server.get("configmaps", "shop-pr-7", "precious")["data"] == {}
+
+
 @pytest.mark.parametrize("at", ["networkpolicies", "services"])
 async def test_one_that_is_closed_while_it_is_made_is_not_made_on(at: str) -> None:
     async with world(housekeeping=False) as here:

@@ -148,6 +148,9 @@ class _Found:
             raise refused(self._name, f"there are no credentials for AWS: {told(str(error))}") from None
         except exceptions.BotoCoreError as error:
             raise away(self._name, "AWS", error) from None
+        except (LookupError, TypeError, AttributeError, ValueError):
+            # Neither boto3 nor we look at each step whether an answer has the shape that it should have.
+            raise away(self._name, "AWS", Exception("it answers what nobody understands")) from None
 
 
 def presigned(session: Any, *, region: str, cluster: str) -> str | None:

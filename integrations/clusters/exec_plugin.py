@@ -146,10 +146,17 @@ def credential(printed: bytes, version: str) -> Credential:
         raise Unusable("its command printed neither a token nor a certificate")
     return Credential(
         token=token(status["token"]) if status.get("token") else None,
-        cert=cert.encode() if cert else None,
-        key=key.encode() if key else None,
+        cert=_pem(cert) if cert else None,
+        key=_pem(key) if key else None,
         expires=_moment(status.get("expirationTimestamp")),
     )
+
+
+def _pem(text: str) -> bytes:
+    try:
+        return text.encode("ascii")
+    except UnicodeEncodeError:
+        raise Unusable("its command printed a certificate that is none") from None
 
 
 def _moment(value: object) -> datetime | None:

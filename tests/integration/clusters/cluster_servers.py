@@ -137,6 +137,8 @@ class AmazonFake:
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Service and operation, by whom: the access key id in the signature."""
     refuses: tuple[int, str, str] | None = None
+    says: object = None
+    """Answered about every cluster instead of what is known of it."""
     assumed: list[dict[str, str]] = field(default_factory=list)
     expiration: str = "2099-01-01T00:00:00Z"
 
@@ -154,6 +156,8 @@ class AmazonFake:
         if self.refuses is not None:
             status, kind, message = self.refuses
             return web.json_response({"message": message}, status=status, headers={"x-amzn-ErrorType": kind})
+        if self.says is not None:
+            return web.json_response(self.says)
         name = request.path.removeprefix("/clusters/")
         if name not in self.clusters:
             kind, message = "ResourceNotFoundException", f"No cluster found for name: {name}."

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from kube.tls import Authority
 
-from bot.domain.errors import ProviderRejected, ProviderUnavailable
+from bot.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable
 from integrations._shared.kube.api import Kube
 from integrations.clusters import aks, eks, gke
 from integrations.clusters.options import AksOptions, EksOptions, GkeOptions
@@ -355,6 +355,28 @@ async def test_eks_says_what_to_do(fake_amazon: AmazonFake, monkeypatch: pytest.
     assert "there are no credentials for AWS" in await said()
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     assert "there are no credentials for AWS" in await said()
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {},
+        [],
+        {"cluster": None},
+        {"cluster": "shop"},
+        {"cluster": ["shop"]},
+        {"cluster": {"endpoint": 7}},
+        {"cluster": {"endpoint": "https://shop.example.com", "certificateAuthority": "x"}},
+        {"cluster": {"endpoint": "http://shop.example.com", "certificateAuthority": {"data": ""}}},
+        {"cluster": {"endpoint": "https://shop.example.com", "certificateAuthority": {"data": [1]}}},
+    ],
+    ids=str,
+)
+async def test_what_is_no_answer_of_amazon_is_told_as_such(fake_amazon: AmazonFake, says: object) -> None:
+    fake_amazon.says = says
+    with pytest.raises(ProviderError, match=r"The cluster eks1 cannot be (reached|used)") as caught:
+        await eks.access_to(EKS, name="eks1").access()
+    assert caught.value.message.isprintable()
 
 
 # Microsoft

@@ -114,7 +114,7 @@ def written(
 
 def check_strategy(one: Object) -> None:
     """Raise `ProviderRejected` when its owners want it changed in a way that it is not changed in here."""
-    wanted = of(one).get(STRATEGY)
+    wanted = _asked(one, STRATEGY)
     if wanted is None:
         return
     name = raw.called(one)
@@ -143,7 +143,7 @@ def probe(one: Object) -> Probe | None:
 
     A path and perhaps a port before it, as ``:8080/health``: never a host. Raises `ProviderRejected` for anything else.
     """
-    wanted = of(one).get(HEALTH_CHECK)
+    wanted = _asked(one, HEALTH_CHECK)
     if wanted is None:
         return None
     port, slash, path = wanted.partition("/")
@@ -156,6 +156,12 @@ def probe(one: Object) -> Probe | None:
             provider=PROVIDER,
         )
     return Probe("/" + path, number)
+
+
+def _asked(one: Object, key: str) -> str | None:
+    """What its owners wrote there; what is no text is still something that they want, and is not passed over."""
+    found = raw.at(one, "metadata", "annotations", key)
+    return None if found is None else str(found)
 
 
 def _images(text: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from integration.kubernetes.test_kube_hostile import answering
 from kube.deployment_world import CHECKOUT, STAGING, release
 
 from bot.domain.catalog import HealthCheck
-from bot.domain.errors import ProviderError
+from bot.domain.errors import ProviderError, ProviderRejected
 from bot.domain.ids import OperationId
 from integrations._shared.workloads import marks
 from integrations.kubernetes.options import KubernetesOptions
@@ -207,6 +207,16 @@ async def test_as_it_should_be_it_is_understood(answers: Answers) -> None:
     await answers.asked()
     assert any("1 of 2 pods available" in each for each in answers.said)
     assert any("owned by Helm" in each for each in answers.said)
+
+
+@pytest.mark.parametrize("wanted", [7, True, False, 0, [], {}, ["rolling"], "", " rolling", "ROLLING"], ids=repr)
+@pytest.mark.parametrize("key", [marks.STRATEGY, marks.HEALTH_CHECK])
+async def test_what_its_owners_want_is_never_passed_over(key: str, wanted: object, answers: Answers) -> None:
+    answers.objects = {**KINDS, "deployments": spoiled(DEPLOYMENT, ("metadata", "annotations", key), wanted)}
+    with pytest.raises(ProviderRejected, match=key):
+        await answers.target().plan(release=release("v1.0"))
+    with pytest.raises(ProviderRejected, match=key):
+        await answers.target().apply(release=release("v1.1"), operation=OperationId("two"))
 
 
 @pytest.mark.parametrize("left", [None, "{}", 7, '{"web": "r/web:of-somebody-else"}'])

@@ -209,6 +209,25 @@ async def test_as_it_should_be_it_is_understood(answers: Answers) -> None:
     assert any("owned by Helm" in each for each in answers.said)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "healthy", "words"),
+    [
+        ((), None, 1, "1 of 2 pods of checkout are ready with v1.0."),
+        (("status", "conditions", 0, "status"), "False", 0, "0 of 2 pods of checkout are ready with v1.0."),
+        (("status", "conditions", 0, "type"), "ContainersReady", 0, "0 of 2 pods of checkout are ready with v1.0."),
+        (("spec", "containers", 0, "image"), f"r/web@sha256:{'b' * 64}", 0, "No pod of checkout runs v1.0."),
+        (("metadata", "name"), "../../../secrets", 0, "A pod has a name that cannot be asked."),
+    ],
+)
+async def test_only_pods_of_the_release_that_are_ready_are_healthy(
+    path: tuple[str | int, ...], value: object, healthy: int, words: str, answers: Answers
+) -> None:
+    if path:
+        answers.objects = {**KINDS, "pods": spoiled(POD, path, value)}
+    seen = await answers.target().health(release=release("v1.0"), check=HealthCheck(path="/health"))
+    assert (seen.healthy, seen.instances, seen.message) == (healthy, 2, words)
+
+
 @pytest.mark.parametrize("wanted", [7, True, False, 0, [], {}, ["rolling"], "", " rolling", "ROLLING"], ids=repr)
 @pytest.mark.parametrize("key", [marks.STRATEGY, marks.HEALTH_CHECK])
 async def test_what_its_owners_want_is_never_passed_over(key: str, wanted: object, answers: Answers) -> None:

@@ -163,6 +163,7 @@ async def test_the_proxy_that_the_environment_names_is_used_and_sees_no_token(mo
             await kube.get(PODS)
         await kube.close()
         assert seen[0].startswith(b"CONNECT cluster.invalid:6443 ")
+        assert b"Proxy-Authorization: Basic " in seen[0]
         assert TOKEN.encode() not in seen[0]
         assert "hidden-password" not in failure.value.message
 

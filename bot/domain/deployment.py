@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bot.domain.ago import ago
 from bot.domain.errors import InvalidTransition, SomebodyWasFaster
 from bot.domain.lifecycle import WAITING, Phase, check_transition
+from bot.domain.rollout import NOTHING_RAN
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -174,6 +175,12 @@ class Deployment:
             if before.phase in _WAITED_FOR_OTHERS and not after.phase.final and after.phase not in _WAITED_FOR_OTHERS
         ]
         return went_on[-1] if went_on else self.requested_at
+
+    @property
+    def ran_nothing(self) -> bool:
+        """Whether it has succeeded where no instance is wanted, so that nothing could be checked."""
+        succeeded = self.reached(Phase.SUCCEEDED)
+        return succeeded is not None and succeeded.note == NOTHING_RAN
 
     @property
     def asked_at(self) -> datetime | None:

@@ -93,6 +93,10 @@ class Outcome:
     message: str = ""
 
 
+NOTHING_RAN = "0 replicas: nothing was started, so nothing could be checked."
+"""What a success says of a release that was brought to where no instance is wanted; its health is not proven."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """One look at a target's health."""
@@ -101,6 +105,9 @@ class Health:
     instances: int
     message: str = ""
     """What is wrong, in plain words; empty when nothing is."""
+    none_wanted: bool = False
+    """That there should be no instance at all, as of what is scaled to zero: neither good nor bad, nothing is there
+    that could be asked. Not the same as none being ready."""
 
     @property
     def ok(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import OutcomeUnknown, ProviderError, ProviderRejected
 from bot.domain.ids import operation_id
 from bot.domain.lifecycle import Phase
-from bot.domain.rollout import Outcome, OutcomeKind, Progress
+from bot.domain.rollout import NOTHING_RAN, Outcome, OutcomeKind, Progress
 from bot.domain.strategy.plan import How
 from bot.domain.strategy.plan import plan as steps_of
 from bot.engine.ends import End, EndKind, end
@@ -209,7 +209,10 @@ class Rollout:
             return end(EndKind.FAILED, f"It was not done within {service.deadline / 60:g} minutes.")
 
     async def verify(self, deployment_id: DeploymentId) -> End:
-        """Prove that the release serves in good health: several looks in a row, within a deadline."""
+        """Prove that the release serves in good health: several looks in a row, within a deadline.
+
+        Where no instance of it is wanted, as many looks say so, there is nothing to prove: the end has `NOTHING_RAN`.
+        """
         deployment = await self.deployments.get(deployment_id)
         target = await self.target(deployment)
         check = (await self.catalogs.at(deployment.catalog_revision)).service(deployment.service).health
@@ -217,8 +220,8 @@ class Rollout:
         async def prove() -> End:
             loop = asyncio.get_running_loop()
             deadline = loop.time() + check.deadline
-            passed, wrong = 0, "no look was possible"
-            while passed < check.passes:
+            passed, idle, wrong = 0, 0, "no look was possible"
+            while max(passed, idle) < check.passes:
                 # Only looking counts against the deadline: a slow database says nothing about the release.
                 left = deadline - loop.time()
                 if left <= 0:
@@ -227,17 +230,18 @@ class Rollout:
                     async with asyncio.timeout(max(left, check.timeout)):
                         health = await target.health(release=deployment.release, check=check)
                 except (ProviderError, TimeoutError) as error:
-                    passed, wrong = 0, getattr(error, "message", "the look took too long")
+                    passed, idle, wrong = 0, 0, getattr(error, "message", "the look took too long")
                 else:
                     said = f"{health.healthy} of {health.instances} instances healthy"
                     passed = passed + 1 if health.ok else 0
+                    idle = idle + 1 if health.none_wanted else 0
                     wrong = said if health.ok else health.message or said
                     before = loop.time()
                     await self._show(deployment_id, Progress(done=passed, total=check.passes, message=wrong))
                     deadline += loop.time() - before
-                if passed < check.passes:
+                if max(passed, idle) < check.passes:
                     await asyncio.sleep(check.interval)
-            return end(EndKind.DONE)
+            return end(EndKind.DONE, NOTHING_RAN if idle else "")
 
         return await self._unless_stopped(deployment_id, prove())
 

@@ -132,10 +132,11 @@ class Steps:
         """Go on to prove health; False when that is no longer what is wanted."""
         return await self._advance(deployment_id, Phase.VERIFYING, key=f"verifying:{attempt}")
 
-    async def succeed(self, deployment_id: DeploymentId, attempt: int) -> End:
+    async def succeed(self, deployment_id: DeploymentId, attempt: int, unproven: str = "") -> End:
         """Close the deployment as succeeded; STOPPED when a person asked to abort it before that.
 
-        What runs is recorded first, so that whoever sees the deployment succeeded can roll it back.
+        What runs is recorded first, so that whoever sees the deployment succeeded can roll it back. ``unproven`` says
+        why its health could not be proven: no rollback will choose it then. Empty where it was.
         """
 
         def unless_stopped(found: Deployment) -> Deployment:
@@ -143,11 +144,16 @@ class Steps:
                 raise _StoppedError
             return found
 
-        before = await self._place(deployment_id, proven=True)
+        before = await self._place(deployment_id, proven=not unproven)
         await self._leave_lock(deployment_id)
         try:
             await self.ledger.advance(
-                deployment_id, Phase.SUCCEEDED, actor=BOT, key=f"succeeded:{attempt}", first=unless_stopped
+                deployment_id,
+                Phase.SUCCEEDED,
+                actor=BOT,
+                key=f"succeeded:{attempt}",
+                note=unproven,
+                first=unless_stopped,
             )
         except _StoppedError:
             with contextlib.suppress(NothingToDo):

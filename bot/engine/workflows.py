@@ -148,7 +148,7 @@ class Workflows(DBOSConfiguredInstance):
         verified = await self._step("verify", self.steps.rollout.verify, deployment)
         if verified["kind"] != EndKind.DONE:
             return verified
-        return await self._step("succeed", self.steps.succeed, deployment, attempt)
+        return await self._step("succeed", self.steps.succeed, deployment, attempt, verified["note"])
 
     async def _step_by_step(self, deployment: DeploymentId, attempt: int) -> End:
         """Do what the strategy says next, until nothing is left to do or it is to be taken back."""

@@ -16,6 +16,7 @@ from bot.domain.rollout import TakenBack
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.workloads import judging, marks
+from integrations._shared.workloads.workload import replicas
 from integrations.flagger.canary import GONE
 from integrations.flagger.place import rolled_out
 
@@ -92,6 +93,9 @@ def _forward(place: Place, ticket: Ticket, canary: Canary, one: Object, seen: Se
                 stand=Stand.FAILED,
                 message=f"Flagger says that it succeeded, but {place.primary.name} does not have the image of it.",
             )
+        if _sleeps(seen.primary):
+            message = f"Flagger has promoted it; {place.primary.name} has 0 replicas, so none of it runs."
+            return View(stand=Stand.DONE, message=message, done=100, total=100)
         if not rolled_out(seen.primary):
             return View(stand=Stand.WAITING, message=f"{said}, waiting for the pods of {place.primary.name}")
         return View(stand=Stand.DONE, message="Flagger has promoted it.", done=100, total=100)
@@ -100,6 +104,13 @@ def _forward(place: Place, ticket: Ticket, canary: Canary, one: Object, seen: Se
     if canary.suspended:
         return View(stand=Stand.UNSEEN, message=f"the Canary {canary.name} is suspended, so Flagger does nothing")
     return View(stand=Stand.UNSEEN, message="waiting for Flagger to take it up")
+
+
+def _sleeps(primary: Object | None) -> bool:
+    """Whether none of its pods is wanted, and the cluster has seen so."""
+    if primary is None or replicas(primary) > 0:
+        return False
+    return raw.count(primary, "status", "observedGeneration") >= raw.count(primary, "metadata", "generation")
 
 
 def failed(canary: Canary, one: Object) -> str:

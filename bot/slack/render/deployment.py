@@ -291,6 +291,8 @@ def _facts(view: DeploymentView) -> list[str]:
             return [why]
         case Phase.DEPLOYING | Phase.VERIFYING | Phase.PAUSED:
             return [" · ".join(progress_parts(deployment)), note]
+        case Phase.SUCCEEDED if deployment.ran_nothing:
+            return [f"{version} is set in {environment}", f"! {note}"]
         case Phase.SUCCEEDED if view.current:
             return [f"{version} serves {environment}", note]
         case Phase.SUCCEEDED:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.actor import ActorKind
 from bot.domain.lifecycle import Phase
+from bot.domain.rollout import NOTHING_RAN
 from bot.slack.names import COMMAND
 from bot.slack.render import blocks as b
 from bot.slack.render.alerting import alert_notes
@@ -109,10 +110,11 @@ def _attention(view: DeploymentView) -> str:
 
 def _succeeded(view: DeploymentView) -> str:
     deployment = view.deployment
+    warning = f"\n! {NOTHING_RAN}" if deployment.ran_nothing else ""
     return (
         f"{SYMBOLS[Phase.SUCCEEDED]} *Succeeded* in {_took(view)}: {escape(deployment.service, 80)} in "
-        f"{escape(deployment.environment, 80)} serves {escape(deployment.release.version, 80)} "
-        f"({escape(deployment.release.short_digest, 20)})."
+        f"{escape(deployment.environment, 80)} {'is set to' if warning else 'serves'} "
+        f"{escape(deployment.release.version, 80)} ({escape(deployment.release.short_digest, 20)}).{warning}"
     )
 
 

@@ -106,7 +106,9 @@ def steps(view: DeploymentView) -> tuple[Step, ...]:
     at = shown.index(reached)
     lines = []
     for index, key in enumerate(shown):
-        state = _state(deployment, before=index < at, here=index == at, visited=key in spent)
+        # Nothing ran that could have been looked at: nobody shall take that for a proof.
+        visited = key in spent and not (key == "verify" and deployment.ran_nothing)
+        state = _state(deployment, before=index < at, here=index == at, visited=visited)
         lines.append(Step(key, _TITLES[key], state, _detail(view, key, state, spent.get(key))))
     return tuple(lines)
 

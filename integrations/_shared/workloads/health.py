@@ -14,7 +14,7 @@ from bot.domain.rollout import Health
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.names import is_http_path, is_subdomain, path_to
-from integrations._shared.workloads import marks
+from integrations._shared.workloads import image, marks
 from integrations._shared.workloads.workload import ready, replicas, runs
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ async def health(looks: Sequence[Look], release: Release, check: HealthCheck, *,
             wrong = _wrong(each, mine, up, bad, release)
     if not instances:
         wrong = "It is scaled to zero, so nothing can prove its health."
-    return Health(healthy=min(healthy, instances), instances=instances, message=wrong)
+    # What another image is asked for is not this release, however many instances of it there should be.
+    asked = all(image.digest_of(each.asked) == release.artifact.digest for each in looks)
+    return Health(
+        healthy=min(healthy, instances), instances=instances, message=wrong, none_wanted=not instances and asked
+    )
 
 
 def _wrong(each: Look, mine: Sequence[Object], up: Sequence[Object], bad: Sequence[str], release: Release) -> str:

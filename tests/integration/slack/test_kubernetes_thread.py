@@ -9,6 +9,8 @@ import pytest
 from kube.deployment_world import REPOSITORY, world
 from office import open_office
 
+from bot.domain.ids import EnvironmentName, ServiceName
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -80,3 +82,24 @@ async def test_somebody_with_kubectl_is_named_and_theirs_is_left_alone(office: O
     assert "kubectl-set at" in await office.reads("ada", "kubectl-set", "channel")
     await cluster.settled()
     assert cluster.image() == f"{REPOSITORY}:theirs"
+
+
+async def test_what_is_scaled_to_zero_succeeds_with_a_warning_and_is_never_called_healthy(
+    office: Office, cluster: World
+) -> None:
+    cluster.server.change("deployments", "shop", "checkout", {"spec": {"replicas": 0}})
+    await cluster.settled()
+    await office.says("ada", "checkout v1.2 staging")
+    await office.reaches(1, "succeeded")
+    assert digest("v1.2") in cluster.image()
+    warning = "! 0 replicas: nothing was started, so nothing could be checked."
+    card = await office.reads("ada", warning, "channel")
+    assert "Verify health – Skipped" in card
+    assert "v1.2 is set in staging" in card
+    assert "serves" not in card
+    note = await office.reads("ada", warning, "thread")
+    assert "staging is set to v1.2" in note
+    assert "serves" not in note
+    brought = (await office.store.deployments.by_number(1)).release
+    proven = await office.store.releases.proven(ServiceName("checkout"), EnvironmentName("staging"), brought)
+    assert not any(one.release.same_as(brought) for one in proven)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from kube.argo_world import CHECKOUT, OLD, STAGING, release, seen, weigh, world
 
-from bot.domain.errors import ProviderRejected
+from bot.domain.errors import ProviderRejected, ProviderUnavailable
 from bot.domain.ids import OperationId
 from bot.domain.rollout import OutcomeKind
 from integrations._shared.kube.api import Kube
@@ -18,6 +18,9 @@ from integrations.argo_rollouts import driving
 from integrations.argo_rollouts.options import ArgoRolloutsOptions
 from integrations.argo_rollouts.target import ArgoRolloutsTarget
 from integrations.argo_rollouts.workload import RolloutWorkload
+
+if TYPE_CHECKING:
+    from kube.argo_world import World
 
 NEW = release("v1.1")
 DONE = OutcomeKind.SUCCEEDED
@@ -70,6 +73,67 @@ async def test_a_retry_that_was_not_noted_is_noted_by_whoever_repeats_it() -> No
         await driving.retry(RolloutWorkload(there.kube, "shop", named))
         assert await target.find(operation=OperationId("op-2")) is None
         assert (await weigh(target, "v1.1", 25, "op-2")).kind is DONE
+
+
+def written(there: World, since: int = 0) -> list[tuple[str, Any]]:
+    """What was changed over HTTP, in order: where, and of a status what."""
+    calls = [call for call in there.server.log[since:] if call.writes and call.code == 200]
+    assert all(call.body["metadata"]["resourceVersion"] for call in calls if call.subresource == "status"), (
+        "a word is about what was looked at, and about nothing that came later"
+    )
+    return [(call.subresource, call.body["status"] if call.subresource == "status" else None) for call in calls]
+
+
+async def test_traffic_is_taken_away_before_the_template_is_put_back() -> None:
+    async with world() as there:
+        target = there.target()
+        before = await target.current()
+        await weigh(target, "v1.1", 25, "op-1")
+        since = len(there.server.log)
+        await seen(target, await target.take_back(to=before, operation=OperationId("op-2")))
+        words = written(there, since)
+        assert words[:2] == [("status", {"abort": True}), ("", None)]
+        assert ("status", {"promoteFull": True}) not in words, "it is the stable one already"
+        since = len(there.server.log)
+        await seen(target, await target.restore(to=before, operation=OperationId("op-3")))
+        assert [where for where, _ in written(there, since)] == [""]
+
+
+async def test_a_word_that_comes_late_is_not_for_what_others_brought_meanwhile() -> None:
+    async with world() as there:
+        target = there.target()
+        await weigh(target, "v1.1", 25, "op-1")
+        there.server.faults.refuse(500, verb="patch", path="/status", times=50)
+        with pytest.raises(ProviderUnavailable):
+            await target.set_weight(release=NEW, percent=50, operation=OperationId("op-2"))
+        there.server.faults.clear()
+        there.set_image(release("v9").artifact.location)
+        await there.server.until(lambda: there.status.get("observedGeneration") == "3")
+        await there.until("Paused", reason="CanaryPauseStep")
+        since = len(there.server.log)
+        handle = await target.set_weight(release=NEW, percent=50, operation=OperationId("op-2"))
+        assert (await seen(target, handle))[1].kind is OutcomeKind.SUPERSEDED
+        assert [each for each in written(there, since) if each[0] == "status"] == []
+        assert (there.traffic, there.status["currentStepIndex"]) == (25, 1)
+
+
+async def test_a_word_is_not_given_to_what_has_changed_since_the_look() -> None:
+    """Somebody else aborts it in the very moment between the look and the word."""
+    async with world() as there:
+        target = there.target()
+        await weigh(target, "v1.1", 25, "op-1")
+        aborted: list[bool] = []
+
+        async def meanwhile(call: Any) -> None:
+            if call.subresource == "status" and not aborted:
+                aborted.append(True)
+                there.kubectl({"abort": True})
+
+        there.server.faults.under_way = meanwhile
+        handle = await target.set_weight(release=NEW, percent=50, operation=OperationId("op-2"))
+        assert aborted
+        assert (await seen(target, handle))[1].kind is not DONE
+        assert [status for where, status in written(there) if where == "status"] == []
 
 
 async def test_an_analysis_that_cannot_tell_is_asked_about_and_passed_only_by_a_retry() -> None:

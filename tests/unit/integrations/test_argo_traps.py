@@ -151,15 +151,60 @@ def test_what_is_wanted_again(entries: list[tuple[str, int, str]], wanted: bool)
     assert books.wanted_before(held(*entries), "c") is wanted
 
 
-def judged(one: dict[str, Any], goal: int = END) -> Stand:
+def judged(one: dict[str, Any], goal: int = END, version: int = 0) -> Stand:
     annotations = {
         GOALS: json.dumps([["op", goal, "v", "d"]]),
         "deployment-architect.io/operation-id": "op",
-        "deployment-architect.io/history": "op",
+        "deployment-architect.io/history": "op@3",
         "deployment-architect.io/images": "{}",
     }
     one["metadata"]["annotations"] = annotations
-    return judging.judge(one, one, judging.Mine(name="checkout", operation=OperationId("op"), uid="u", version=0)).stand
+    mine = judging.Mine(name="checkout", operation=OperationId("op"), uid="u", version=version)
+    return judging.judge(one, one, mine).stand
+
+
+def test_one_that_was_made_anew_under_its_name_is_not_ours() -> None:
+    other = rollout(HEALTHY)
+    other["metadata"]["uid"] = "another"
+    assert judged(other) is Stand.DELETED
+
+
+def test_what_is_older_than_our_own_answer_tells_nothing() -> None:
+    assert judged(rollout(HEALTHY), version=10) is Stand.WAITING
+    assert judged(rollout(HEALTHY), version=9) is Stand.DONE
+
+
+@pytest.mark.parametrize(
+    ("more", "conditions", "wanted"),
+    [
+        ({"paused": True}, [], Stand.FAILED),
+        ({}, [{"type": "InvalidSpec", "reason": "InvalidSpec", "message": "no"}], Stand.FAILED),
+        ({}, [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "late"}], Stand.FAILED),
+        ({}, [{"type": "Progressing", "reason": "ReplicaSetUpdated", "message": "on"}], Stand.WAITING),
+    ],
+)
+def test_what_never_goes_on_is_said_at_once(more: dict[str, Any], conditions: list[Any], wanted: Stand) -> None:
+    status = {**OTHER, "phase": "Degraded", "conditions": conditions, "updatedReplicas": 1}
+    assert judged(rollout(status, **more)) is wanted
+
+
+@pytest.mark.parametrize(("active", "wanted"), [("b", 100), ("a", 0), ("", 0)])
+def test_blue_green_has_all_of_the_traffic_or_none(active: str, wanted: int) -> None:
+    one = rollout({**OTHER, "blueGreen": {"activeSelector": active}}, blue_green={"autoPromotionEnabled": False})
+    assert steps.weight(one) == wanted
+
+
+def test_an_aborted_one_has_no_traffic_whatever_its_steps_say() -> None:
+    assert steps.weight(rollout({**paused("CanaryPauseStep"), "abort": True})) == 0
+    assert steps.weight(rollout(paused("CanaryPauseStep"))) == 25
+    assert steps.weight(rollout({**OTHER, "currentStepIndex": 2})) is None
+
+
+def test_two_pauses_at_one_weight_cannot_be_told_apart() -> None:
+    wait = {"pause": {}}
+    with pytest.raises(ProviderRejected, match="pauses twice at the same weight"):
+        steps.check(rollout({}, stops=[{"setWeight": 25}, wait, wait]), "checkout", [25])
+    steps.check(rollout({}, stops=[{"setWeight": 25}, wait, {"pause": {"duration": "1h"}}]), "checkout", [25, 100])
 
 
 HEALTHY = {**SAME, "phase": "Healthy", "updatedReplicas": 4}

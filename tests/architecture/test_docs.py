@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from bot.bootstrap import provider_models
@@ -64,6 +66,33 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_exist(page: Path) -> None:
     for command in re.findall(r"deployment-architect ([a-z]+)", page.read_text()):
         assert command in main.commands, f"{page.name} names `{command}`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_of_commands_exist(page: Path) -> None:
+    for line in re.findall(r"(?<![\w/-])deployment-architect [a-z][^`|\n#]*", page.read_text()):
+        words = line.split()[1:]
+        command: click.Command = main
+        while words and isinstance(command, click.Group) and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        for word in words:
+            if word.startswith("--") and word != "--":
+                assert word.partition("=")[0].rstrip(".,;:)") in known, f"{page.name}: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_targets_of_make_extras_and_files_exist(page: Path) -> None:
+    text = page.read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", text):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for listed in re.findall(r"(?:deployment-architect|\.)\[([a-z,]+)\]", text):
+        assert set(listed.split(",")) <= set(project["optional-dependencies"]), listed
+    for path in re.findall(r"(?<![\w/.])(?:deploy|tests|docs|bench|bot|integrations)/[\w./-]*[\w/]", text):
+        near = [ROOT / path, page.parent / path]
+        assert any(each.exists() for each in near), f"{page.name} names {path}"
 
 
 def test_every_setting_is_explained() -> None:

@@ -108,6 +108,37 @@ def test_kubectls_rules(one: dict[str, Any] | None, stand: Stand) -> None:
     assert judge(one, MINE).stand is stand
 
 
+def test_another_of_the_same_name_is_not_the_one_that_was_changed() -> None:
+    one = rolling()
+    one["metadata"]["uid"] = "u2"
+    assert judge(one, MINE).stand is Stand.DELETED
+    assert "made anew by somebody" in judge(one, MINE).message
+
+
+@pytest.mark.parametrize("updated", [0, 2])
+def test_what_the_cluster_lets_nobody_make_is_trouble_and_no_end(updated: int) -> None:
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: small"}
+    view = judge(rolling(status={"updatedReplicas": updated, "conditions": [failure]}), MINE)
+    assert view.stand is Stand.TROUBLED
+    assert "exceeded quota: small" in view.message
+    assert judge(rolling(status={"conditions": [failure]}), MINE).stand is Stand.DONE, "it has passed"
+    assert judge(rolling(observed=3, status={"conditions": [failure]}), MINE).stand is Stand.WAITING, "of before"
+
+
+def test_one_of_several_that_was_not_changed_is_a_failure() -> None:
+    never = Mine(name="web", operation=OperationId("one"), uid="u1", generation=0)
+    assert judge(rolling(), never).stand is Stand.FAILED
+
+
+@pytest.mark.parametrize("latest", ["two", None, "not an operation <!channel>"])
+def test_whose_marks_are_there_now_took_its_place(latest: str | None) -> None:
+    one = rolling()
+    one["metadata"]["annotations"] |= {marks.OPERATION: latest, marks.HISTORY: "one@4 two@5"}
+    view = judge(one, MINE)
+    assert view.stand is Stand.SUPERSEDED
+    assert "<!channel>" not in view.message
+
+
 @pytest.mark.parametrize("left", [None, "", "[]", '{"web": 7}', "null", "{"])
 def test_without_our_marks_nobody_calls_it_ours(left: str | None) -> None:
     one = rolling()

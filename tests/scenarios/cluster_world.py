@@ -18,6 +18,7 @@ from integration.images.real_registry import digest_of
 from kube.argo import ArgoController
 from kube.deployments import DeploymentController
 from kube.flagger import FlaggerController
+from kube.front import Cut
 from kube.manifests import canary, deployment, rollout
 from kube.server import KubeServer
 from world import World, until
@@ -124,6 +125,8 @@ class Cluster:
     argo: _Argo
     watches: dict[str, Watch]
     """Of the services whose traffic is split."""
+    loses_answers: bool = False
+    """Whether nobody who changes something over the API ever hears that it was done."""
 
     def location(self, version: str) -> str:
         """A version as an image."""
@@ -278,6 +281,8 @@ def slow(cluster: Cluster, folder: Path, seconds: float) -> None:
         with (folder / "cluster.log").open("a") as log:
             log.write(f"{call.code or 'came'} {call.path}\n")
         await asyncio.sleep(seconds)
+        if cluster.loses_answers and call.code == 200:
+            raise Cut
 
     cluster.server.faults.under_way = under_way
 

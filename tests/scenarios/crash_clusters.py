@@ -145,7 +145,7 @@ async def flagged(run: Rollout) -> None:
     await _changed(run, ["weight20-1-1"], [run.ours])
     told = [run.yes(hook) for hook in (Hook.ROLLOUT, Hook.TRAFFIC, Hook.PROMOTION, Hook.ROLLBACK)]
     assert told == [1, 4, 1, 0], told
-    assert run.cluster.phase == "Succeeded"
+    assert run.cluster.phase == "Succeeded", run.cluster.phase
     await _gates_are_closed(run)
     await _serves(run, run.version)
 
@@ -178,7 +178,7 @@ async def flagged_down(run: Rollout) -> None:
     await _changed(run, ["weight20-1-1", "restore-1"], [run.ours, image_of({"spec": {"template": run.template}})])
     told = [run.yes(hook) for hook in (Hook.ROLLOUT, Hook.TRAFFIC, Hook.PROMOTION, Hook.ROLLBACK)]
     assert told == [1, 1, 0, 1], told
-    assert run.cluster.phase == "Failed"
+    assert run.cluster.phase == "Failed", run.cluster.phase
     await _gates_are_closed(run)
     await _serves(run, run.runs)
 
@@ -194,34 +194,43 @@ async def taken_down(run: Rollout) -> None:
 
 async def _changed(run: ClusterRollout, did: Sequence[str], images: Sequence[str]) -> None:
     """What was done to the template, no more and no less; what ended where it began is the same word for word."""
-    made = await run.now()
-    assert await run.did(made) == list(did)
-    assert len(await run.operations()) == len(did), await run.operations()
     cluster, service = run.cluster, run.service
-    assert cluster.patches(service, run.calls) == len(did)
-    assert cluster.templates(service, run.changes) == list(images)
+    found = await run.did(await run.now())
+    assert found == list(did), f"{found} instead of {did}"
+    every = await run.operations()
+    assert len(every) == len(did), f"somebody else changed it: {every}"
+    patches, templates = cluster.patches(service, run.calls), cluster.templates(service, run.changes)
+    assert patches == len(did), f"{patches} changes for {did}"
+    assert templates == list(images), f"its template had {templates} in turn instead of {images}"
     one = cluster.get(service)
     if len(images) > 1:
-        assert one["spec"]["template"] == run.template
+        assert one["spec"]["template"] == run.template, "it is not word for word what it was"
     if service == "checkout":
-        assert one["metadata"]["generation"] == run.generation + len(images)
+        generations = one["metadata"]["generation"] - run.generation
+        assert generations == len(images), f"{generations} generations for {images}"
 
 
 async def _climbed(run: ClusterRollout, steps: tuple[int, int]) -> None:
     events = await run.world.events((await run.now()).id)
     said = [(event.actor.name, event.note.partition(".")[0]) for event in events if event.kind == "promoted"]
-    assert said == [("ada", f"To {steps[1]} %"), ("grace", "To 100 %")]
+    assert said == [("ada", f"To {steps[1]} %"), ("grace", "To 100 %")], said
     order = [event.note.partition(".")[0] for event in events if event.kind in {"step", "promoted"}]
     first, second = (f"{weight} %" for weight in steps)
-    assert order == [first, f"To {second}", second, "To 100 %", "100 %", "promoted"]
-    assert not run.cluster.watches[run.service].beyond
+    assert order == [first, f"To {second}", second, "To 100 %", "100 %", "promoted"], order
+    _never_beyond(run)
 
 
 async def _stopped(run: ClusterRollout) -> None:
     events = await run.world.events((await run.now()).id)
-    assert [event.actor.name for event in events if event.kind == "abort_requested"] == ["ada"]
-    assert run.weight == 0
-    assert not run.cluster.watches[run.service].beyond
+    asked = [event.actor.name for event in events if event.kind == "abort_requested"]
+    assert asked == ["ada"], asked
+    assert run.weight == 0, f"{run.weight} % still go there"
+    _never_beyond(run)
+
+
+def _never_beyond(run: ClusterRollout) -> None:
+    beyond = run.cluster.watches[run.service].beyond
+    assert not beyond, "; ".join(beyond[:3])
 
 
 async def _is_stable(run: ClusterRollout) -> None:
@@ -230,7 +239,8 @@ async def _is_stable(run: ClusterRollout) -> None:
         return bool(status["phase"] == "Healthy" and status["stableRS"] == status["currentPodHash"])
 
     await until(stable, what="a stable Rollout")
-    assert not {"abort", "promoteFull", "pauseConditions"} & set(run.cluster.get("catalog")["status"])
+    left = {"abort", "promoteFull", "pauseConditions"} & set(run.cluster.get("catalog")["status"])
+    assert not left, f"{left} are left in its status"
 
 
 async def _gates_are_closed(run: ClusterRollout) -> None:
@@ -250,12 +260,13 @@ async def _serves(run: ClusterRollout, version: str) -> None:
         return cluster.settled(service)
 
     await until(only_this, what=f"pods of {version} and no others")
-    assert cluster.serves(service) == version
+    assert cluster.serves(service) == version, f"{cluster.serves(service)} instead of {version}"
     made, placement = await run.now(), await run.world.placement(service, run.environment)
     if placement is not None:
         # What was there before the bot came has no name that it could know.
-        assert cluster.location(version).endswith(placement.release.artifact.digest)
-        assert (placement.deployment == made.id) == (version == run.version)
+        digest = placement.release.artifact.digest
+        assert cluster.location(version).endswith(digest), f"the bot believes that {digest} runs, and it is {version}"
+        assert (placement.deployment == made.id) == (version == run.version), "somebody else is said to have brought it"
     else:
         assert version == run.runs, "the bot does not know what it has brought"
 

@@ -53,3 +53,14 @@ async def test_and_so_it_does_on_postgresql(
     tales: ClusterTales, tale: str, record_property: Callable[[str, object], None]
 ) -> None:
     await told_with_deaths(tales, tale, 1, record_property)
+
+
+@pytest.mark.xdist_group("crash-clusters-sqlite")
+@pytest.mark.parametrize("clusters_database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("tale", ["rolling_fails", "flagger", "argo", "argo_aborted"])
+async def test_and_so_it_does_when_no_change_is_ever_answered(tales: ClusterTales, tale: str) -> None:
+    tales.cluster.loses_answers = True
+    try:
+        assert not await tales.tell(tale, [])
+    finally:
+        tales.cluster.loses_answers = False

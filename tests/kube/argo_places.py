@@ -148,7 +148,7 @@ class RealArgo(ArgoPlace):
         status = await self.status()
         if status.get("stableRS") == status.get("currentPodHash"):
             return 0
-        return round(100 * status.get("updatedReplicas", 0) / max(status.get("replicas", 0), 1))
+        return int(100 * status.get("updatedReplicas", 0) / max(status.get("replicas", 0), 1) + 0.5)
 
     async def begin(self, *, referred: bool, **more: Any) -> None:
         side = self.old.artifact.location

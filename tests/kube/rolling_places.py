@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.errors import ProviderError
 from bot.domain.ids import OperationId
 from bot.domain.release import Artifact, Release
 from integrations._shared.kube.api import Kube
@@ -222,10 +223,11 @@ class RealPlace(Place):
     async def give_up(self) -> None:
         """As if its deadline had been short, once its pods are in trouble; the next rollout has time again."""
         await self.hands.until(self.troubled)
-        await self._deadline(1)
+        await self._deadline(2)
 
         async def given_up() -> bool:
-            return "ProgressDeadlineExceeded" in _reasons(await self.get())
+            one = await self.get()
+            return "ProgressDeadlineExceeded" in _reasons(one) or not self.is_bad(one)
 
         await self.hands.until(given_up)
         await self._deadline(600)
@@ -254,7 +256,7 @@ class RealPlace(Place):
         while True:
             try:
                 await self.give_up()
-            except (TimeoutError, KeyError):
+            except (TimeoutError, KeyError, ProviderError):
                 await asyncio.sleep(0.2)
 
     async def pass_time(self) -> None:

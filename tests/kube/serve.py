@@ -10,10 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from aiohttp import ClientConnectionResetError
 
 from kube.argo import ArgoController
 from kube.deployments import DeploymentController
@@ -86,6 +89,11 @@ async def serve(folder: Path, without: list[str]) -> None:
             print(json.dumps(spaces), flush=True)
 
 
+def _matters(record: logging.LogRecord) -> bool:
+    """Whoever watches goes when a test is over; that is no trouble of the server's."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], ClientConnectionResetError)
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m kube.serve", description=(__doc__ or "").partition("\n")[0])
     asked.add_argument("folder", type=Path, help="where the kubeconfig is written")
@@ -93,6 +101,7 @@ def main() -> None:
     given = asked.parse_args()
     if unknown := [each for each in given.without if each not in PARTS]:
         asked.error(f"--without knows {', '.join(PARTS)}, not {', '.join(unknown)}")
+    logging.getLogger("aiohttp.server").addFilter(_matters)
     asyncio.run(serve(given.folder, given.without))
 
 

@@ -282,6 +282,22 @@ async def test_a_command_that_is_named_runs_without_a_shell_and_with_little_to_k
     assert base64.b64decode(info["spec"]["cluster"]["certificate-authority-data"]) == own
 
 
+@pytest.mark.parametrize("here", [".", "", "bin", "../"])
+async def test_a_command_is_found_in_no_folder_that_depends_on_where_we_are(
+    here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for folder in (tmp_path, tmp_path / "bin"):
+        plugin(folder, printing({"token": SECRET}))
+    monkeypatch.chdir(tmp_path / "bin" if here == "../" else tmp_path)
+    monkeypatch.setenv("PATH", f"{here}:/nowhere")
+    said = await refusal(
+        tmp_path, config("https://127.0.0.1:1", user=user_of("give-credentials")), exec=["give-credentials"]
+    )
+    assert "the command 'give-credentials' is not installed where the bot runs" in said
+    assert not (tmp_path / "seen").exists()
+
+
 async def test_a_variable_that_could_load_code_must_be_allowed_too(tmp_path: Path) -> None:
     command = plugin(tmp_path, printing({"token": SECRET}))
     user = user_of(command, env=[{"name": "LD_PRELOAD", "value": "/tmp/evil.so"}])

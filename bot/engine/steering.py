@@ -260,7 +260,8 @@ class Steering:
                 log.info("#%s: %s", deployment.number, sentence)
             now = self.ledger.now()
             if said or counted:
-                kind, note = "countdown" if counted else "progressed", " ".join(said) or f"{counted and counted.state}"
+                kind = "countdown" if counted else "progressed"
+                note = " ".join(said) or f"{counted and counted.state}"
                 await self.ledger.amend_as(deployment.id, unless_moved, kind=kind, actor=BOT, at=now, note=note)
             else:
                 await self.ledger.amend(deployment.id, unless_moved)

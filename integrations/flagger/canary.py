@@ -141,9 +141,10 @@ class Canary:
     def said(self) -> str:
         """Where it is, for people."""
         weight = f", {self.weight} % of the traffic" if self.going_on and self.weight is not None else ""
+        skipped = ", without analysis" if self.going_on and self.skips else ""
         failed = self.failed_checks
         checks = f", {failed} failed check{'s' * (failed != 1)}" if failed and self.going_on else ""
-        return f"Flagger: {_WORDS.get(self.phase, 'starting')}{weight}{checks}"
+        return f"Flagger: {_WORDS.get(self.phase, 'starting')}{skipped}{weight}{checks}"
 
 
 _WORDS = {

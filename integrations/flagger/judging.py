@@ -46,8 +46,6 @@ class View:
 
     stand: Stand
     message: str
-    done: int = 0
-    total: int = 0
 
 
 def judge(place: Place, ticket: Ticket, seen: Seen, *, begun: bool) -> View:
@@ -95,10 +93,10 @@ def _forward(place: Place, ticket: Ticket, canary: Canary, one: Object, seen: Se
             )
         if _sleeps(seen.primary):
             message = f"Flagger has promoted it; {place.primary.name} has 0 replicas, so none of it runs."
-            return View(stand=Stand.DONE, message=message, done=100, total=100)
+            return View(stand=Stand.DONE, message=message)
         if not rolled_out(seen.primary):
             return View(stand=Stand.WAITING, message=f"{said}, waiting for the pods of {place.primary.name}")
-        return View(stand=Stand.DONE, message="Flagger has promoted it.", done=100, total=100)
+        return View(stand=Stand.DONE, message="Flagger has promoted it.")
     if phase == "Failed" and (begun or ticket.fails_anew or canary.decided_at != ticket.before[2]):
         return View(stand=Stand.FAILED, message=failed(canary, one))
     if canary.suspended:
@@ -152,17 +150,17 @@ def _condition(canary: Canary) -> str:
 def _going_on(ticket: Ticket, canary: Canary, one: Object) -> View:
     said = canary.said()
     if ticket.goal is not Goal.WEIGHT:
-        return View(stand=Stand.WAITING, message=said, done=canary.weight or 0, total=100)
+        return View(stand=Stand.WAITING, message=said)
     if canary.phase == "WaitingPromotion":
-        return View(stand=Stand.DONE, message=said, done=100, total=100)
+        return View(stand=Stand.DONE, message=said)
     top = max((step for step in canary.steps if step <= ticket.percent), default=0)
     weight = canary.weight
     if canary.phase != "Progressing" or weight is None or weight < top or (top == 0 and not rolled_out(one)):
-        return View(stand=Stand.WAITING, message=said, done=min(weight or 0, top), total=top)
+        return View(stand=Stand.WAITING, message=said)
     message = f"The canary gets {weight} % of the traffic."
     if ticket.percent == 100 and weight < 100:
         message = f"{message[:-1]}, Flagger's highest step; the rest comes with the promotion."
-    return View(stand=Stand.DONE, message=message, done=weight, total=max(top, weight))
+    return View(stand=Stand.DONE, message=message)
 
 
 def _back(place: Place, ticket: Ticket, canary: Canary, one: Object, seen: Seen, *, taking_back: bool) -> View:

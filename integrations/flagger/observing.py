@@ -103,7 +103,8 @@ class _Follower:
                     yield await self._outcome(view)
                     return
                 message = f"{view.message}. {self.troubles}" if self.troubles else view.message
-                progress = Progress(done=min(view.done, view.total), total=view.total, message=message)
+                # Flagger counts in per cent of the traffic, which its words tell; the numbers would be of instances.
+                progress = Progress(done=0, total=0, message=message)
             if progress != told:
                 told = progress
                 yield progress

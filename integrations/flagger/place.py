@@ -158,8 +158,12 @@ class Place:
         return sighting
 
     async def skip(self, *, skip: bool) -> None:
-        """Have Flagger leave the analysis out, or not."""
-        await self.kube.patch(self.path, {"spec": {"skipAnalysis": skip}}, kind="merge")
+        """Have Flagger leave the analysis out, or not; one that is gone has none to be put back."""
+        try:
+            await self.kube.patch(self.path, {"spec": {"skipAnalysis": skip}}, kind="merge")
+        except ProviderRejected:
+            if skip or await self.kube.get(self.path) is not None:
+                raise
 
     async def last_words(self) -> str:
         """What Flagger complained of last; empty when that is not known. Raises nothing."""

@@ -256,6 +256,43 @@ async def test_the_status_may_be_synced_before_the_gate_is_asked(stage: Stage) -
         assert await stage.ticks(2) == ["Progressing 0", "Progressing 50"]
 
 
+async def test_while_it_waits_for_its_promotion_it_is_checked_and_can_fail(stage: Stage) -> None:
+    async with gates() as open_:
+        hooks = [open_.hook("confirm-promotion"), open_.hook("rollout")]
+        open_.answers["/rollout"] = 200
+        await stage.begin(canary("web", stepWeight=50, maxWeight=50, threshold=2, webhooks=hooks))
+        stage.change("r/web:2")
+        assert (await stage.ticks(4))[-1] == "WaitingPromotion 0"
+        open_.asked.clear()
+        assert await stage.ticks(1) == ["WaitingPromotion 0"]
+        assert open_.paths() == ["rollout", "confirm-promotion"], "it is asked again at every round"
+        open_.answers["/rollout"] = 500
+        assert (await stage.ticks(3))[-1] == "Failed 0"
+        assert (stage.traffic, stage.image()) == (0, "r/web:1")
+
+
+async def test_another_version_while_it_waits_at_the_first_gate_is_what_goes_on(stage: Stage) -> None:
+    async with gates() as open_:
+        await stage.begin(canary("web", stepWeight=50, webhooks=[open_.hook("confirm-rollout")]))
+        stage.change("r/web:2")
+        await stage.ticks(2)
+        stage.change("r/web:3")
+        assert await stage.ticks(1) == ["Waiting 0"]
+        checksums = {payload["checksum"] for _, payload in open_.asked}
+        assert len(checksums) == 1, "it tells nothing of what it is about"
+        open_.answers["/confirm-rollout"] = 200
+        await stage.ticks(8)
+        assert stage.image() == "r/web:3"
+
+
+async def test_its_status_is_written_beside_and_its_spec_is_not(stage: Stage) -> None:
+    await stage.begin(canary("web"))
+    stage.server.change("canaries", "shop", "web", {"status": {"phase": "Succeeded"}})
+    assert stage.status["phase"] == "Initialized", "on the main endpoint it is ignored"
+    stage.server.change("canaries", "shop", "web", {"spec": {"skipAnalysis": True}}, status=True)
+    assert "skipAnalysis" not in stage.server.get("canaries", "shop", "web")["spec"]
+
+
 async def test_a_yes_to_rollback_means_now(stage: Stage) -> None:
     async with gates() as open_:
         await stage.begin(canary("web", stepWeight=20, webhooks=[open_.hook("rollback")]))

@@ -242,6 +242,11 @@ async def test_the_page_on_flagger(tmp_path: Path) -> None:
             catalog = here.world.folder / ".deploy" / "config.yaml"
             printed = flagger_webhooks(catalog, "checkout", "production", url=here.world.url, secret=SECRET)
             hooks = yaml.safe_load(printed)["webhooks"]
+            page = (ROOT / "docs" / "flagger.md").read_text()
+            output = page.partition("$ deployment-architect flagger checkout production\n")[2].partition("…\n   ```")[0]
+            shows = [re.sub(r"http://.*(?=/)", "http://", line) for line in textwrap.dedent(output).strip().splitlines()]
+            assert len(shows) == 6
+            assert shows == [re.sub(r"http://.*(?=/)", "http://", line) for line in printed.splitlines()[: len(shows)]]
             here.server.add("deployments", "shop", deployment("checkout", {"web": here.location("v1.1")}))
             here.server.add("canaries", "shop", canary("checkout", webhooks=hooks, stepWeights=[20, 60]))
             here.grant("flagger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,8 @@ async def test_where_pods_follow_traffic_it_is_taken_back_when_the_stable_ones_a
         assert during is not None
         assert during.release.same_as(OLD)
         assert (during.healthy, during.instances) == (2, 4), "half of them sleep"
+        template = json.loads(during.details["template"])["checkout"]
+        assert "rollouts-pod-template-hash" not in template["metadata"]["labels"], "what its controller adds"
         handle = await target.take_back(to=before, operation=OperationId("op-3"))
         assert (await seen(target, handle))[1].kind is DONE
         assert there.traffic == 0

@@ -313,9 +313,12 @@ async def test_while_the_store_is_away_it_has_to_be_sent_again_and_then_is_taken
     sender: Sender, caplog: pytest.LogCaptureFixture
 ) -> None:
     await sender.deploys("v1.1", 1)
-    other = sqlite3.connect(sender.house.folder / "bot.sqlite", isolation_level=None)
+    other = sqlite3.connect(
+        sender.house.folder / "bot.sqlite", isolation_level=None, timeout=60, check_same_thread=False
+    )
     alert = one()
-    other.execute("BEGIN IMMEDIATE")
+    # Not in this thread: the bot lives in it, and must be able to end what it is writing just now.
+    await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
     try:
         answer = await sender.send(ALERTMANAGER, group(alert))
     finally:

@@ -316,8 +316,11 @@ async def test_while_the_database_is_away_nothing_changes_and_it_has_to_be_sent_
     if state == "resolved":
         await sender.ok(told())
     before = stands()
-    other = sqlite3.connect(sender.house.folder / "bot.sqlite", isolation_level=None, timeout=60)
-    other.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(
+        sender.house.folder / "bot.sqlite", isolation_level=None, timeout=60, check_same_thread=False
+    )
+    # Not in this thread: the bot lives in it, and must be able to end what it is writing just now.
+    await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
     try:
         answer = await sender.send(told(state=state))
     finally:

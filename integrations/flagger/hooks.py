@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 ASKED = (Hook.ROLLOUT, Hook.TRAFFIC, Hook.PROMOTION, Hook.ROLLBACK)
 """Those that a strategy with steps cannot do without."""
+_TIMEOUT = "2s"
+"""The bot answers within one. Three may be asked in one round, and together they must end before the next one: Flagger
+recommends no interval below 10 s.
+"""
 _NOT_SET = "FLAGGER_SECRET is not set, so Flagger's gates have no addresses at the bot"
 
 
@@ -44,7 +48,7 @@ def as_yaml(door: Door, key: str) -> str:
             f"  - name: deployment-architect-{hook}",
             f"    type: {hook}",
             f"    url: {door.address(key, hook)}",
-            "    timeout: 5s",
+            f"    timeout: {_TIMEOUT}",
         ]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from bot.domain.errors import ProviderRejected
 from bot.domain.gate import Door, Gate, Goal, Hook
@@ -16,7 +17,7 @@ from bot.domain.rollout import Handle
 from integrations._shared.kube.api import Kube
 from integrations._shared.workloads.workload import Workload
 from integrations.flagger import driving, hooks, ticket
-from integrations.flagger.canary import Canary
+from integrations.flagger.canary import Canary, seconds
 from integrations.flagger.judging import Stand, judge
 from integrations.flagger.options import FlaggerOptions
 from integrations.flagger.place import Place, Seen
@@ -219,6 +220,15 @@ def test_a_hook_counts_only_by_its_path_and_its_type() -> None:
     assert hooks.missing(one(*untyped), DOOR, KEY) == list(hooks.ASKED), "without a type it is asked as `rollout`"
     assert hooks.missing(one((Hook.ROLLBACK.value, "http://[")), DOOR, KEY) == list(hooks.ASKED)
     assert hooks.missing(one(*right), Door(), KEY) == list(hooks.ASKED)
+
+
+def test_all_that_is_asked_in_one_round_is_over_before_the_next() -> None:
+    webhooks = yaml.safe_load(hooks.as_yaml(DOOR, KEY))["webhooks"]
+    assert [each["type"] for each in webhooks] == [*hooks.ASKED, Hook.EVENT]
+    assert len({each["url"] for each in webhooks}) == 5, "each has its own address"
+    at_once = [seconds(each["timeout"]) for each in webhooks if each["type"] not in (Hook.ROLLOUT, Hook.EVENT)]
+    assert sum(at_once) < 10
+    assert min(at_once) > 1, "the bot may take a second"
 
 
 def test_only_weights_that_flagger_can_split_are_paced() -> None:

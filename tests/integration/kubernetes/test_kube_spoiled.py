@@ -16,6 +16,7 @@ from bot.domain.catalog import HealthCheck
 from bot.domain.errors import ProviderError, ProviderRejected
 from bot.domain.ids import OperationId
 from integrations._shared.workloads import marks
+from integrations._shared.workloads.diagnosis import diagnose
 from integrations.kubernetes.options import KubernetesOptions
 from integrations.kubernetes.target import KubernetesTarget
 
@@ -269,6 +270,28 @@ async def test_only_its_own_pods_that_are_ready_and_stay_are_counted(
     running = await answers.target().current()
     assert running is not None
     assert running.healthy == healthy
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("spec", "nodeName"), "node-1", True),
+        (("spec", "containers", 0, "image"), f"r/web@sha256:{'b' * 64}", False),
+        (("spec", "containers", 0, "image"), "r/web:before", False),
+        (("spec", "initContainers", 0, "image"), "r/init:before", False),
+        (("metadata", "ownerReferences", 0, "name"), "checkout-next-abc", False),
+    ],
+)
+async def test_what_is_wrong_with_pods_of_before_is_not_blamed_on_the_release(
+    path: tuple[str | int, ...], value: object, told: bool, answers: Answers
+) -> None:
+    crashing = spoiled(POD, ("status", "conditions", 0, "status"), "False")
+    answers.objects = {**KINDS, "pods": spoiled(crashing, path, value)}
+    [workload] = answers.target()._workloads
+    found = await diagnose(workload, DEPLOYMENT, log_lines=1)
+    assert [each.sentence for each in found] == (
+        ["The new pod crashes: web ended with code 1. Its last words: last words."] if told else []
+    )
 
 
 async def test_only_its_own_replica_sets_tell_what_was_done_to_it(answers: Answers) -> None:

@@ -131,6 +131,26 @@ async def taken_up(workload: RolloutWorkload, operation: OperationId) -> tuple[O
         await asyncio.sleep(0.25)
 
 
+async def resume(workload: RolloutWorkload, operation: OperationId) -> None:
+    """End a pause by hand, once what ``operation`` puts back stands there: while it lasts no traffic comes back.
+
+    Whoever made it kept a release from going on, and that one is not asked for any more.
+    """
+    for _ in range(_ROUNDS):
+        one, _, holder = await workload.both()
+        if raw.at(one, "spec", "paused") is not True or not _is_of(holder, operation):
+            return
+        version = raw.text(one, "metadata", "resourceVersion")
+        body = {"metadata": {"resourceVersion": version}, "spec": {"paused": False}}
+        try:
+            await workload.kube.patch(workload.path, body, kind="merge")
+        except Conflict:
+            await asyncio.sleep(0.05 * random.uniform(1.0, 3.0))  # noqa: S311 - jitter
+            continue
+        return
+    raise ProviderUnavailable(f"{workload.name} is being changed by others all the time.", provider=PROVIDER)
+
+
 async def abort(workload: RolloutWorkload) -> None:
     """Send all traffic to the stable release, unless the newest is stable or this was done."""
 

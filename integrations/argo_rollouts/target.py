@@ -244,6 +244,7 @@ class ArgoRolloutsTarget(
 
         release = to.release if to is not None else None
         handle = await driving.change(self._workload, self._entry(release, operation, steps.END), build)
+        await driving.resume(self._workload, operation)
         await driving.promote_fully(self._workload, operation)
         return handle
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 ASKED = (Hook.ROLLOUT, Hook.TRAFFIC, Hook.PROMOTION, Hook.ROLLBACK)
 """Those that a strategy with steps cannot do without."""
 _TIMEOUT = "2s"
-"""The bot answers within one. Three may be asked in one round, and together they must end before the next one: Flagger
-recommends no interval below 10 s.
+"""The bot answers within one. Three may be asked in one round, and together they must end before the next one, of which
+none comes sooner than after 10 s.
 """
 _NOT_SET = "FLAGGER_SECRET is not set, so Flagger's gates have no addresses at the bot"
 

@@ -100,6 +100,25 @@ async def test_traffic_is_taken_away_before_the_template_is_put_back() -> None:
         assert [where for where, _ in written(there, since)] == [""]
 
 
+@pytest.mark.parametrize("referred", [False, True])
+async def test_what_somebody_has_paused_goes_no_further_and_can_still_be_taken_back(referred: bool) -> None:
+    async with world(referred=referred) as there:
+        target = there.target()
+        before = await target.current()
+        await weigh(target, "v1.1", 25, "op-1")
+        pause = {"spec": {"paused": True}}
+        there.server.change("rollouts", "shop", "checkout", pause, manager="kubectl-argo-rollouts")
+        outcome = await weigh(target, "v1.1", 50, "op-2")
+        assert outcome.kind is OutcomeKind.FAILED
+        assert "paused by kubectl-argo-rollouts" in outcome.message
+        assert there.get()["spec"]["paused"] is True, "nobody's pause is ended to go on"
+        assert there.traffic == 25
+        handle = await target.take_back(to=before, operation=OperationId("op-3"))
+        assert (await seen(target, handle))[1].kind is DONE
+        assert there.traffic == 0
+        assert there.image("deployments" if referred else "rollouts") == OLD.artifact.location
+
+
 async def test_a_word_that_comes_late_is_not_for_what_others_brought_meanwhile() -> None:
     async with world() as there:
         target = there.target()

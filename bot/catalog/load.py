@@ -19,6 +19,7 @@ from bot.catalog.places import Places
 from bot.catalog.policies import possible
 from bot.catalog.previews import previewed
 from bot.catalog.problems import CatalogError, Problem
+from bot.catalog.pulling import deployed_images
 from bot.catalog.references import referenced
 from bot.catalog.rollouts import Rollouts
 from bot.catalog.schema import CatalogFile, DefaultsBlock
@@ -105,6 +106,7 @@ def parse(text: str, name: str, providers: Providers) -> Catalog:
     problems += crosschecked(root, source)
     problems += possible(root, source)
     problems += referenced(root, source, providers.queries, providers.clustered)
+    problems += deployed_images(root, source, providers.clustered, providers.unpullable)
     problems += previewed(root, source, providers.unpullable)
     parts = _Parts()
     if file is not None:

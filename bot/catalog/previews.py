@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.catalog.checks import block, named, unknown
 from bot.catalog.problems import nearest, quoted
-from bot.domain.errors import ConfigurationError
+from bot.catalog.pulling import previewed_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def previewed(root: Node, source: Source, unpullable: Mapping[str, bool]) -> Ite
     for kind in kinds.values():
         yield from _placed(kind.get("cluster"), clusters, source)
         yield from _of_services(kind.get("services"), services, taken, source)
-        yield from _pulled(kind.get("services"), services, unpullable, source)
+        yield from previewed_images(kind.get("services"), services, unpullable, source)
     for name, kind in kinds.items():
         where, pattern = _text(kind.get("cluster")), kind.get("namespaces")
         if where is None or pattern is None or not isinstance(pattern.value, str):
@@ -64,27 +64,6 @@ def _of_services(
             yield source.problem(node.key_at, node.path, message)
         else:
             taken[name] = node
-
-
-def _pulled(
-    listed: Node | None, services: dict[str, Node], unpullable: Mapping[str, bool], source: Source
-) -> Iterator[Problem]:
-    """Services whose versions no cluster can pull."""
-    for name, node in listed.items().items() if listed else ():
-        images = services[name].get("images") if name in services else None
-        kind = _text(images.get("type")) if images is not None else None
-        try:
-            if images is None or kind is None or not unpullable.get(kind, False):
-                continue
-        except ConfigurationError:
-            continue  # such a type is told where it is named
-        line, _ = source.place(images.at)
-        message = (
-            f"the images of {name} are of type {quoted(kind)} (line {line}), which lie on the bot's own machine, and "
-            f"no cluster can pull them; write images: {{ type: oci, repository: registry.example.com/{name} }} with "
-            f"your registry, or take {name} out of these previews"
-        )
-        yield source.problem(node.key_at, node.path, message)
 
 
 def _text(node: Node | None) -> str | None:

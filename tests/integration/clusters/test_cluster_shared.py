@@ -33,7 +33,7 @@ clusters:
   one: {{ type: kubeconfig, path: {folder}/one/kubeconfig }}
   two: {{ type: kubeconfig, path: {folder}/two/kubeconfig }}
 defaults:
-  images: {{ type: local, folder: versions }}
+  images: {{ type: oci, repository: registry.example.com/shop }}
   target:
     type: kubernetes
     cluster: one

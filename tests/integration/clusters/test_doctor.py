@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from integration.images.fake_oci import NAME, fake
+from integration.images.fake_oci import CONTENT, NAME, fake
 from kube.manifests import deployment
 from kube.server import KubeServer
 
@@ -42,7 +42,7 @@ clusters:
 services:
   checkout:
     target: {{ type: kubernetes, cluster: main, namespace: shop, workload: checkout, container: web }}
-    images: {{ type: local, folder: versions }}
+    images: {images}
   payments:
     environments: [staging]
     target: {{ type: local, root: platform }}
@@ -102,13 +102,15 @@ async def practice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     slack = SandboxServer(Workspace())
     await slack.start()
     try:
-        async with KubeServer.running(tls=True) as cluster:
+        async with KubeServer.running(tls=True) as cluster, fake() as registry:
             cluster.issue("bot", BOT)
             cluster.add("deployments", "shop", deployment("checkout", {"web": "r/checkout:v1"}))
             cluster.load("shop", *[one for one in yaml.safe_load_all(ROLLING.read_text()) if one])
             found = Practice(tmp_path, cluster, slack)
             path = cluster.kubeconfig(tmp_path, token="bot")
-            found.catalog.write_text(CATALOG.format(kubeconfig=path))
+            registry.manifests = {"v1.0": CONTENT}
+            images = f"{{ type: oci, repository: {registry.address}/{NAME}, insecure: true }}"
+            found.catalog.write_text(CATALOG.format(kubeconfig=path, images=images))
             (tmp_path / "versions" / "v1.0").mkdir(parents=True)
             (tmp_path / "versions" / "v1.0" / "release.json").write_text('{"command": ["{python}", "service.py"]}')
             found.settings = {
@@ -280,14 +282,6 @@ async def test_a_right_for_health_paths_is_needed_wherever_pods_are_asked(practi
 
 
 async def test_previews_are_looked_at_too(practice: Practice) -> None:
-    async with fake() as registry:
-        await previews_are_looked_at(
-            practice, f"{{ type: oci, repository: {registry.address}/{NAME}, insecure: true }}"
-        )
-
-
-async def previews_are_looked_at(practice: Practice, images: str) -> None:
-    practice.catalog.write_text(practice.catalog.read_text().replace("{ type: local, folder: versions }", images, 1))
     with practice.catalog.open("a") as file:
         file.write(
             "previews:\n  shop: { type: kubernetes, cluster: main, template: shop, namespaces: 'shop-pr-{number}', "

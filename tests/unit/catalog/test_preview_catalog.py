@@ -132,6 +132,20 @@ def test_images_that_every_service_has_by_default_count_as_well() -> None:
     assert [one for one in problems(text) if "the images of checkout are of type 'local'" in one]
 
 
+def test_images_that_no_cluster_can_pull_are_refused_for_a_target_on_a_cluster() -> None:
+    """Else the first deployment would be the one that finds out: its pods would never start."""
+    target = "{ type: kubernetes, cluster: main, namespace: shop, workload: alone }"
+    text = CATALOG + (
+        f"  elsewhere:\n    target: {target}\n    images:\n      type: local\n      folder: a\n"
+        f"  right: {{ target: {target}, images: {{ type: oci, repository: ghcr.io/acme/right }} }}\n"
+    )
+    line = text[: text.index("      type: local")].count("\n") + 1
+    [told] = problems(text)
+    assert told.startswith(f"c.yaml:{line}:13: services.elsewhere.images.type:")
+    assert "a target of type 'kubernetes' runs on a cluster" in told
+    assert "write images: { type: oci, repository: registry.example.com/elsewhere } with your registry" in told
+
+
 def test_editors_know_previews() -> None:
     schema = json_schema(provider_models())
     jsonschema.Draft202012Validator.check_schema(schema)

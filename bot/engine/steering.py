@@ -186,7 +186,12 @@ class Steering:
         )
         decision = decide(armed=armed)
         failing = isinstance(decision.move, Abort) and decision.move.cause is Cause.CHECKS
-        countdown = self._counted(countdown, decision, service, now) if failing else _recovered(countdown, now)
+        if failing:
+            countdown = self._counted(countdown, decision, service, now)
+        elif isinstance(decision.move, Abort):  # what is taken back for another reason has not recovered
+            countdown = _overtaken(countdown, decision.move.cause, now)
+        else:
+            countdown = _recovered(countdown, now)
         if failing and countdown is None:  # there was one, and it was called off for good
             decision = decide(armed=False)
         elif countdown is not None and not (isinstance(decision.move, Abort) and not failing):
@@ -335,6 +340,13 @@ def _recovered(countdown: Countdown | None, now: datetime) -> Countdown | None:
     if countdown is None or countdown.state is not counting.CountdownState.RUNNING:
         return countdown
     return counting.recovered(counting.fire(countdown, now).countdown, now).countdown
+
+
+def _overtaken(countdown: Countdown | None, cause: Cause, now: datetime) -> Countdown | None:
+    """The countdown when something else ends the rollout: fired where it is rolled back automatically all the same."""
+    if countdown is None or countdown.state.over or cause is not Cause.PLATFORM:
+        return countdown
+    return replace(countdown, state=counting.CountdownState.FIRED, ended=now)
 
 
 def _counting(decision: Decision, countdown: Countdown, *, failing: bool) -> Decision:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from canary_world import Canaries, play, story
 
+from bot.domain.analysis.countdown import CountdownState
 from bot.domain.errors import InvalidTransition
 from bot.domain.lifecycle import Phase
 from bot.domain.rollout import TakenBack
@@ -97,6 +98,24 @@ async def test_what_somebody_took_back_there_stays_theirs(w: Canaries) -> None:
     assert done.phase is Phase.SUPERSEDED
     assert done.note.endswith("from 50 % to 0 %. kubectl-set at 12:00:00 UTC changed checkout.")
     assert w.site.whats() == ["20 %", "50 %"]
+
+
+@pytest.mark.parametrize("by_platform", [True, False])
+def test_while_it_is_counted_down_nobody_says_that_its_checks_recovered(
+    by_platform: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async def tell(w: Canaries) -> None:
+        w.numbers.shares["v2"] = 0.3
+        one = await w.deploy()
+        await w.counting(one)
+        judge(w, by_platform=by_platform)
+        done = await w.ended(one)
+        assert done.phase is (Phase.FAILED if by_platform else Phase.SUPERSEDED)
+        assert WHY in done.note
+        assert done.countdown is not None
+        assert done.countdown.state is (CountdownState.FIRED if by_platform else CountdownState.RUNNING)
+
+    play(tell, tmp_path_factory, steps=STEPS, countdown=60)
 
 
 def test_a_crash_now_and_then_puts_it_back_once(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -146,3 +146,31 @@ async def test_what_stands_in_a_status_is_only_text() -> None:
             found = await target.taken_back(release=NEW)
             assert found is not None
             assert found.by_platform is (isinstance(odd, dict) and odd["status"] == "Failed")
+
+
+@pytest.mark.parametrize(("kind", "percent"), [("pre", 0), ("post", 100)])
+async def test_an_analysis_beside_a_switch_is_named_too(kind: str, percent: int) -> None:
+    wanted = {"templates": [{"templateName": "smoke"}]}
+    switch = {"activeService": "a", "previewService": "p", "autoPromotionEnabled": False}
+    async with world(strategy={"blueGreen": {**switch, f"{kind}PromotionAnalysis": wanted}}) as there:
+        target = there.target()
+        there.controller.analyses.verdict = lambda _run: "Running"
+        before = await target.current()
+        handle = await target.set_weight(release=NEW, percent=0, operation=OperationId("op-1"))
+        if kind == "post":
+            assert (await seen(target, handle))[1].kind is OutcomeKind.SUCCEEDED
+            handle = await target.set_weight(release=NEW, percent=percent, operation=OperationId("op-2"))
+            await there.server.until(lambda: "postPromotionAnalysisRunStatus" in there.status.get("blueGreen", {}))
+        assert await target.taken_back(release=NEW) is None
+        there.controller.analyses.verdict = lambda _run: "Failed"
+        await gone(there)
+        assert await target.weight(release=NEW) == 0
+        found = await target.taken_back(release=NEW)
+        assert found is not None
+        assert found.by_platform
+        assert 'failed: Metric "smoke" assessed Failed' in found.why
+        outcome = (await seen(target, handle))[1]
+        assert outcome.kind is OutcomeKind.FAILED
+        back = await target.take_back(to=before, operation=OperationId("back"))
+        assert (await seen(target, back))[1].kind is OutcomeKind.SUCCEEDED
+        assert there.image() == OLD.artifact.location

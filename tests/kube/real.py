@@ -17,6 +17,7 @@ import pytest
 
 from bot.domain.errors import ProviderRejected, ProviderTimeout, ProviderUnavailable
 from integrations._shared.kube.transport import Transport
+from integrations._shared.workloads import image
 from integrations.clusters.kubeconfig import build as kubeconfig
 from integrations.clusters.options import KubeconfigOptions
 
@@ -53,12 +54,24 @@ EVERYWHERE = pytest.mark.parametrize(
 """For tests of behaviour: on the stand-in always, and on a real cluster where one is named."""
 
 _PAUSE = "registry.k8s.io/pause@sha256:"
-IMAGES = os.environ.get("TEST_IMAGES", "").split() or [
-    f"{_PAUSE}9001185023633d17a2f98ff69b6ff2615b8ea02a825adffa40422f51dfdcde9d",
-    f"{_PAUSE}7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097",
-    f"{_PAUSE}ee6521f290b2168b6e0935a181d4cff9be1ac3f505666ef0e3c98fae8199917a",
-    f"{_PAUSE}{'0' * 64}",
-]
+
+
+def _images() -> list[str]:
+    """Of TEST_IMAGES, or ours. Raises ValueError when they are not as the tests need them."""
+    given = os.environ.get("TEST_IMAGES", "").split()
+    if not given:
+        return [
+            f"{_PAUSE}9001185023633d17a2f98ff69b6ff2615b8ea02a825adffa40422f51dfdcde9d",
+            f"{_PAUSE}7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097",
+            f"{_PAUSE}ee6521f290b2168b6e0935a181d4cff9be1ac3f505666ef0e3c98fae8199917a",
+            f"{_PAUSE}{'0' * 64}",
+        ]
+    if len(set(given)) != 4 or not all(image.digest_of(each) for each in given):
+        raise ValueError("TEST_IMAGES must name four images by digest: three that run, and one that does not exist")
+    return given
+
+
+IMAGES = _images()
 """Three that run, and one that does not exist; pulled only where kubelets run."""
 
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

@@ -16,6 +16,7 @@ from bot.domain.errors import ProviderError
 from bot.domain.ids import OperationId
 from bot.domain.release import Artifact, Release
 from integrations._shared.kube.api import Kube
+from integrations._shared.workloads import image as references
 from integrations.kubernetes.options import KubernetesOptions
 from integrations.kubernetes.target import KubernetesTarget
 
@@ -277,7 +278,8 @@ class NodesPlace(RealPlace):
 
     kubelets = True
     failing = "v1.5-missing"
-    first, first_version = real.IMAGES[0], real.IMAGES[0].rpartition(":")[2][:12]
+    first = real.IMAGES[0]
+    first_version = references.tag_of(first) or first.rpartition(":")[2][:12]
     theirs, side, other = real.IMAGES[2], real.IMAGES[0], real.IMAGES[0]
 
     def __init__(self, hands: RealHands) -> None:

@@ -188,15 +188,16 @@ async def test_beside_a_pause_an_analysis_that_cannot_tell_is_not_passed_with_it
         assert (there.traffic, there.status["currentStepIndex"]) == (50, 3), "no rest was left out"
 
 
-async def test_an_analysis_before_a_switch_is_shown_and_decides() -> None:
+@pytest.mark.parametrize("when", ["pre", "post"])
+async def test_an_analysis_before_or_after_a_switch_is_shown_and_decides(when: str) -> None:
     services = {"activeService": "a", "previewService": "p", "autoPromotionEnabled": False}
-    async with world(strategy={"blueGreen": {**services, "prePromotionAnalysis": RATE}}) as there:
+    async with world(strategy={"blueGreen": {**services, f"{when}PromotionAnalysis": RATE}}) as there:
         there.controller.analyses.verdict = lambda _run: "Running"
         target = there.target()
         before = await target.current()
         handle = await target.set_weight(release=NEW, percent=0, operation=OperationId("op-1"))
         assert (await seen(target, handle))[1].kind is DONE
-        await there.server.until(lambda: "prePromotionAnalysisRunStatus" in there.status["blueGreen"])
+        assert await target.weight(release=NEW) == 0
         going = await target.set_weight(release=NEW, percent=100, operation=OperationId("op-2"))
         messages = []
         async for each in target.observe(handle=going):

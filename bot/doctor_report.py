@@ -71,7 +71,7 @@ def _folded(said: Sequence[str]) -> Iterator[str]:
 def _fixes(fixes: Sequence[str]) -> Iterator[list[str]]:
     """The lines of each thing to do: rules that stand in one place under one heading, with all their verbs."""
     places: dict[str, dict[str, list[str]]] = {}
-    for fix in fixes:
+    for fix in dict.fromkeys(fixes):
         first, *rest = fix.splitlines()
         if not rest or not all(_VERBS.search(line) for line in rest):
             yield [first, *rest]

@@ -440,8 +440,9 @@ def test_a_cluster_cannot_write_to_the_terminal() -> None:
 
 def test_lines_to_write_elsewhere_than_in_a_role_are_shown_as_they_are() -> None:
     hooks = "Under spec.analysis:\nwebhooks:\n- name: a\n  timeout: 5s\n- name: b\n  timeout: 5s"
-    two = (Finding(ok=False, what="one", fix=hooks), Finding(ok=False, what="two", fix="See to it."))
-    lines = list(as_text([Looked(about="place", findings=two)]))
+    rest = [Finding(ok=False, what=what, fix="See to it.") for what in ("two", "three")]
+    lines = list(as_text([Looked(about="place", findings=(Finding(ok=False, what="one", fix=hooks), *rest))]))
+    assert sum("→" in line for line in lines[:-1]) == 2, "the same is told once"
     begin = next(index for index, line in enumerate(lines) if "→" in line)
     assert [line.strip(" →") for line in lines[begin : begin + 7]] == [
         *(line.strip() for line in hooks.splitlines()),

@@ -494,6 +494,12 @@ async def test_aks_says_what_to_do(fake_azure: AzureFake) -> None:
     assert "not asked over https" in await said()
     fake_azure.kubeconfigs[PATH] = azure_kubeconfig("https://a.example.com", b"none")
     assert "certificate of its authority cannot be read" in await said()
+    whole = azure_kubeconfig("https://a.example.com", Authority().pem)
+    for authority in ("", ", certificate-authority: /etc/ssl/cert.pem"):
+        fake_azure.kubeconfigs[PATH] = re.sub(", certificate-authority-data: [^ ]+", authority, whole)
+        assert "the kubeconfig that Azure gave has no certificate of its authority" in await said()
+    fake_azure.kubeconfigs[PATH] = re.sub("certificate-authority-data: [^ ]+", "insecure-skip-tls-verify: true", whole)
+    assert "insecure-skip-tls-verify" in await said()
     fake_azure.status = 403
     assert "grant the bot the role Azure Kubernetes Service Cluster User Role" in await said()
     fake_azure.status = 503

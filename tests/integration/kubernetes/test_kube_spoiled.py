@@ -294,6 +294,18 @@ async def test_what_is_wrong_with_pods_of_before_is_not_blamed_on_the_release(
     )
 
 
+async def test_what_a_webhook_makes_of_the_image_is_found_by_trying(answers: Answers) -> None:
+    """Whatever is asked for here, the cluster answers with what it has."""
+    with pytest.raises(
+        ProviderRejected, match=r"makes r/web:1@\S+ of the image of checkout, .* would run is not v1\.1"
+    ):
+        await answers.target().plan(release=release("v1.1"))
+    image = f"mirror.example.com/web@{release('v1.1').artifact.digest}"
+    place = ("spec", "template", "spec", "containers", 0, "image")
+    answers.objects = {**KINDS, "deployments": spoiled(DEPLOYMENT, place, image)}
+    await answers.target().plan(release=release("v1.1"))
+
+
 async def test_only_its_own_replica_sets_tell_what_was_done_to_it(answers: Answers) -> None:
     undone = spoiled(REPLICA_SET, ("metadata", "annotations", marks.HISTORY), "undone@3")
     for owner, found in (("u1", "u1:3"), ("u2", None)):

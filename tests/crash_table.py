@@ -24,6 +24,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not rows:
         return
     terminalreporter.section("crash matrix")
-    terminalreporter.write_line(f"{'database':<12} {'request':<10} {'points':>7} {'died there':>11} {'ended well':>11}")
+    terminalreporter.write_line(f"{'database':<12} {'request':<16} {'points':>7} {'died there':>11} {'ended well':>11}")
     for (database, kind), (points, reached, failed) in sorted(rows.items()):
-        terminalreporter.write_line(f"{database:<12} {kind:<10} {points:>7} {reached:>11} {points - failed:>11}")
+        terminalreporter.write_line(f"{database:<12} {kind:<16} {points:>7} {reached:>11} {points - failed:>11}")

@@ -67,7 +67,8 @@ async def forward(place: Place, goal: Goal, *, percent: int, release: Release, o
     seen, canary, one = await _let_go(place, gate)
     _check_ready(place, canary, one)
     changing.check(one, place.workload, owned=place.options.owned_elsewhere)
-    again = _same_images(place, one, release) or place.digest(seen.primary) == release.artifact.digest
+    theirs = canary.going_on and not _is_ours(place, one)
+    again = theirs or _same_images(place, one, release) or place.digest(seen.primary) == release.artifact.digest
     if gate.unskip:  # a restore that nobody has followed to its end
         await place.skip(skip=False)
     wanted = Gate(
@@ -280,15 +281,29 @@ def _same_images(place: Place, one: Object, release: Release) -> bool:
 def _check_ready(place: Place, canary: Canary, one: Object) -> None:
     if canary.suspended:
         raise ProviderRejected(_suspended(place), provider=PROVIDER)
-    latest = marks.operation(one)
-    if canary.going_on and latest is not None and not judging.superseded(one, latest, place):
-        return  # it is ours, and gives way
+    if canary.going_on and (_is_ours(place, one) or _waits_for_us(place, canary)):
+        return  # it gives way
     if canary.phase not in TERMINAL:
         what = "is in the middle of an analysis" if canary.going_on else "has not made the primary of it yet"
         raise ProviderRejected(
             f"Flagger {what} ({canary.phase or 'no phase'}) for {canary.name}; wait until it is done.",
             provider=PROVIDER,
         )
+
+
+def _is_ours(place: Place, one: Object) -> bool:
+    latest = marks.operation(one)
+    return latest is not None and not judging.superseded(one, latest, place)
+
+
+def _waits_for_us(place: Place, canary: Canary) -> bool:
+    """Whether what somebody else brought gets no traffic until a gate of ours opens, which none ever does for it.
+
+    Who told people to wait for the end of that would have them wait for ever.
+    """
+    if canary.skips or hooks.lacks(canary, place.door, place.key):
+        return False
+    return canary.phase == "Waiting" or (canary.phase == "Progressing" and canary.has_weights and canary.weight == 0)
 
 
 def _suspended(place: Place) -> str:

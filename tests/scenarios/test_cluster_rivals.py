@@ -245,3 +245,14 @@ async def test_what_is_promoted_by_argos_plugin_is_where_it_is_now(rivals: Rival
     assert [one.rpartition("/")[2] for one in rivals.written(since)].count("status") == 1
     assert rivals.cluster.templates("catalog", rivals.changes) == [rivals.cluster.location("v1.2")]
     await rivals.goes_on("catalog", "v1.4", [rivals.cluster.location("v1.2")], since, "Promote to 100 %")
+
+
+async def test_what_kubectl_gave_to_flagger_is_left_to_it_and_told(rivals: Rivals) -> None:
+    rivals.cluster.pods.behaves(digest_of(rivals.cluster.registry.manifests["v1.2"]), "well")
+    await rivals.second.start()
+    made = await rivals.asks("ada", "payments v1.2 staging")
+    await rivals.reads("ada", "gets 20 % of the traffic. Promote to", "thread")
+    since = await rivals.types("set", "image", "deployment/payments", f"web={THEIRS}")
+    await rivals.is_superseded(made, "kubectl-set at", THEIRS, since=since)
+    before = [rivals.cluster.location("v1.2"), THEIRS]
+    await rivals.goes_on("payments", "v1.4", before, since, "Promote to 100 %")

@@ -14,7 +14,6 @@ import logging
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiohttp import ClientConnectionResetError
 
@@ -22,12 +21,20 @@ from kube.argo import ArgoController
 from kube.deployments import DeploymentController
 from kube.flagger import FlaggerController
 from kube.kubelet import Kubelet
+from kube.resources import RESOURCES, Object
 from kube.server import KubeServer
 
-if TYPE_CHECKING:
-    from kube.resources import Object
-
 PARTS = ("kubelets", "argo", "flagger")
+LEAVE: list[Object] = [
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["create", "delete"]},
+    *(
+        {"apiGroups": [each.group], "resources": [each.plural, *(f"{each.plural}/{sub}" for sub in each.subresources)],
+         "verbs": ["*"]}
+        for each in RESOURCES
+        if each.namespaced
+    ),
+]  # fmt: skip
+"""What whoever runs the tests may do, and no more: make and delete namespaces, and work inside of them."""
 
 
 class Node(Kubelet):
@@ -81,7 +88,8 @@ async def serve(folder: Path, without: list[str]) -> None:
             await stack.enter_async_context(ArgoController(server, controller, pace=0.02))
         if "flagger" not in without:
             await stack.enter_async_context(FlaggerController(server, controller, pace=0.2))
-        server.kubeconfig(folder)
+        server.allow("tester", LEAVE, user="tester")
+        server.kubeconfig(folder, token="tester")
         print("ready", flush=True)
         loop = asyncio.get_running_loop()
         while await loop.run_in_executor(None, sys.stdin.readline):

@@ -37,8 +37,9 @@ class Canary:
 
     @property
     def phase(self) -> str:
-        """Where Flagger is with it; empty before it has looked at it."""
-        return raw.text(self.one, "status", "phase")[:40]
+        """Where Flagger is with it; empty before it has looked at it, and for what is no word."""
+        found = raw.text(self.one, "status", "phase")
+        return found if re.fullmatch(r"[A-Za-z]{1,40}", found) else ""
 
     @property
     def going_on(self) -> bool:

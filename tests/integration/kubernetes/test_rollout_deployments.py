@@ -217,17 +217,22 @@ async def test_the_record_of_what_ran_holds_the_whole_template(where: str) -> No
 
 
 @EVERYWHERE
-async def test_the_plan_tells_who_owns_the_image_and_is_refused_where_the_catalog_says_so(where: str) -> None:
+@pytest.mark.parametrize(
+    ("manager", "tool"), [("helm", "Helm"), ("argocd-controller", "Argo CD"), ("kustomize-controller", "Flux")]
+)
+async def test_the_plan_tells_who_owns_the_image_and_is_refused_where_the_catalog_says_so(
+    where: str, manager: str, tool: str
+) -> None:
     async with place(where) as here:
-        await here.set_image(here.theirs, manager="helm")
+        await here.set_image(here.theirs, manager=manager)
         await here.settled()
         plan = await here.target().plan(release=here.release("v1.1"))
-        assert any("owned by Helm" in warning for warning in plan.warnings)
+        assert any(f"owned by {tool}" in warning for warning in plan.warnings)
         assert image.shown(here.theirs) in plan.changes[0]
         strict = here.target(owned_elsewhere="refuse")
-        with pytest.raises(ProviderRejected, match="owned by Helm"):
+        with pytest.raises(ProviderRejected, match=f"owned by {tool}"):
             await strict.plan(release=here.release("v1.1"))
-        with pytest.raises(ProviderRejected, match="owned by Helm"):
+        with pytest.raises(ProviderRejected, match=f"owned by {tool}"):
             await strict.apply(release=here.release("v1.1"), operation=ONE)
         assert await here.image() == here.theirs
 

@@ -217,12 +217,18 @@ async def test_of_two_bots_at_one_deployment_and_a_person_the_last_one_has_it(ri
     await rivals.goes_on("checkout", "v1.4", [*before, THEIRS], since)
 
 
-async def test_what_is_aborted_by_argos_plugin_stays_aborted_and_is_told(rivals: Rivals) -> None:
+@pytest.mark.parametrize("away", [False, True], ids=["", "while no bot is there"])
+async def test_what_is_aborted_by_argos_plugin_stays_aborted_and_is_told(rivals: Rivals, away: bool) -> None:
     rivals.cluster.pods.behaves(digest_of(rivals.cluster.registry.manifests["v1.2"]), "well")
     await rivals.second.start()
     made = await rivals.asks("ada", "catalog v1.2 staging")
     await rivals.reads("ada", "gets 25 % of the traffic. Promote to", "thread")
+    if away:
+        await rivals.first.kill()
+        await rivals.second.kill()
     since = await rivals.writes_status('{"status": {"abort": true}}')
+    if away:
+        await rivals.second.start()
     await rivals.is_superseded(made, f"{PLUGIN} at", "aborted catalog", since=since)
     assert rivals.cluster.argo.traffic("shop", "catalog") == 0
     assert rivals.cluster.get("catalog")["status"]["abort"] is True
@@ -256,3 +262,16 @@ async def test_what_kubectl_gave_to_flagger_is_left_to_it_and_told(rivals: Rival
     await rivals.is_superseded(made, "kubectl-set at", THEIRS, since=since)
     before = [rivals.cluster.location("v1.2"), THEIRS]
     await rivals.goes_on("payments", "v1.4", before, since, "Promote to 100 %")
+
+
+async def test_what_is_promoted_fully_by_argos_plugin_is_adopted(rivals: Rivals) -> None:
+    rivals.cluster.pods.behaves(digest_of(rivals.cluster.registry.manifests["v1.2"]), "well")
+    await rivals.second.start()
+    made = await rivals.asks("ada", "catalog v1.2 staging")
+    await rivals.reads("ada", "gets 25 % of the traffic. Promote to", "thread")
+    since = await rivals.writes_status('{"status": {"promoteFull": true}}')
+    await rivals.reads("ada", "went from 25 % to 100 %", "thread")
+    await rivals.ends(made, Phase.SUCCEEDED)
+    assert not [one for one in rivals.written(since) if one.endswith("/status")], "there was nothing left to let on"
+    before = [rivals.cluster.location("v1.2")]
+    await rivals.goes_on("catalog", "v1.4", before, since, "Promote to 100 %")

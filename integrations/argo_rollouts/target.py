@@ -191,15 +191,22 @@ class ArgoRolloutsTarget(
 
     async def examine(self) -> Sequence[Finding]:
         """Whether the Rollout is there, and what we may do with it."""
-        one = await self._workload.read()
-        holder = self._workload.holder(one) if one is not None else self._workload
+        kube, mine = self._workload.kube, needs.needed(self._workload, self._workload)
         may = helpful(self._workload, logs=self._options.log_lines > 0)
-        found = await findings(self._workload.kube, needs.needed(self._workload, holder), may)
+        found = await findings(kube, mine, may)
+        if not found[0].ok:
+            return found  # it may not be looked at
         where = f"Rollout {self._workload.name} in namespace {self._workload.namespace}"
+        one = await self._workload.read()
         if one is None:
             fix = "Create it; the bot only changes what is there."
             return [*found, Finding(ok=False, what=f"there is no {where}", fix=fix)]
         try:
+            holder = self._workload.holder(one)
+            more = [each for each in needs.needed(self._workload, holder) if each not in mine]
+            found += (elsewhere := await findings(kube, more))
+            if any(finding.wrong for finding in elsewhere):
+                return found
             self._check(one, await holder.there(), holder)
         except ProviderRejected as error:
             what = f"{where}: {error.message.rstrip('.')}"

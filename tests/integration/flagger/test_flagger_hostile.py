@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from kube.flagger_world import V1, V2, V3, promote, seen, step, until, world
 
 from bot.api.app import build_api
 from bot.api.hooks import flagger as module
@@ -23,8 +22,6 @@ from bot.api.hooks.flagger import LARGEST, FlaggerHooks
 from bot.api.server import HttpServer, bind
 from bot.domain.errors import SomebodyWasFaster
 from bot.domain.gate import FRESH, SETTLES, Door, Gate, Goal, Hook, Sighting, place
-from bot.domain.ids import OperationId
-from bot.domain.rollout import OutcomeKind, Progress
 from bot.store.engine import Database
 from bot.store.gates import StoredGates
 from bot.store.migrations import migrate
@@ -392,91 +389,3 @@ async def test_while_the_bot_is_busy_every_question_is_answered_within_a_second(
         assert {code for some in found for code, _ in some} <= {200, 403}
         assert sum(code == 200 for some in found for code, _ in some) > 100, times
         assert times[-1] < 2.0, "one second, and what a busy machine adds"
-
-
-# The whole way, with Flagger at work.
-
-
-@pytest.mark.long
-async def test_phases_and_weights_are_told_in_words_and_no_per_cents_as_instances(tmp_path: Path) -> None:
-    async with world(tmp_path, threshold=1000) as one:
-        one.flagger.check = lambda _canary, image: "slow" if image == V2.artifact.location and one.weight == 20 else ""
-        target = one.target()
-        handle = await target.set_weight(release=V2, percent=40, operation=OperationId("d1-weight40-1"))
-        messages = []
-        async for each in target.observe(handle=handle):
-            messages.append(each.message)
-            if isinstance(each, Progress):
-                assert (each.done, each.total) == (0, 0), "these would be counted as instances"
-            if "20 % of the traffic, 2 failed checks" in each.message:
-                one.flagger.check = lambda _canary, _image: ""
-        assert any(message.startswith("Flagger: progressing, 20 % of the traffic") for message in messages)
-        assert messages[-1] == "The canary gets 40 % of the traffic."
-
-
-@pytest.mark.long
-async def test_a_way_back_says_that_it_is_not_analysed_and_ends_with_the_canary(tmp_path: Path) -> None:
-    async with world(tmp_path) as one:
-        target = one.target()
-        before = await target.current()
-        await seen(target, await target.apply(release=V2, operation=OperationId("d1-apply-1")))
-        handle = await target.restore(to=before, operation=OperationId("d1-restore-1"))
-        told, outcome = await seen(target, handle)
-        assert outcome.kind is OutcomeKind.SUCCEEDED
-        assert any("without analysis" in each.message for each in told)
-        assert one.canary["spec"]["skipAnalysis"] is False
-        await seen(target, await target.apply(release=V2, operation=OperationId("d2-apply-1")))
-        handle = await target.restore(to=before, operation=OperationId("d2-restore-1"))
-        assert one.canary["spec"]["skipAnalysis"] is True
-        one.server.delete("canaries", "shop", "checkout")
-        assert (await seen(target, handle))[1].kind is OutcomeKind.DELETED
-        assert not (await one.gate()).unskip
-
-
-@pytest.mark.long
-async def test_a_restore_that_nobody_followed_is_analysed_again_by_the_next_release(tmp_path: Path) -> None:
-    async with world(tmp_path) as one:
-        target = one.target()
-        before = await target.current()
-        await seen(target, await target.apply(release=V2, operation=OperationId("d1-apply-1")))
-        await target.restore(to=before, operation=OperationId("d1-restore-1"))
-        await until(lambda: one.phase == "Waiting")
-        assert one.canary["spec"]["skipAnalysis"] is True
-        handle = await one.target().apply(release=V3, operation=OperationId("d2-apply-1"))
-        assert one.canary["spec"]["skipAnalysis"] is False
-        since = len(one.flagger.rounds)
-        assert (await seen(one.target(), handle))[1].kind is OutcomeKind.SUCCEEDED
-        assert max(one.flagger.rounds[since:]) == 60
-
-
-UNPACED = (Hook.ROLLOUT, Hook.PROMOTION, Hook.ROLLBACK)
-"""Without the hook for each step Flagger goes up by itself, and waits for its promotion."""
-
-
-@pytest.mark.long
-async def test_what_waits_for_its_promotion_can_still_fail(tmp_path: Path) -> None:
-    async with world(tmp_path, hooks=UNPACED) as one:
-        assert (await step(one, 40)).kind is OutcomeKind.SUCCEEDED
-        await until(lambda: one.phase == "WaitingPromotion")
-        assert one.weight == 60
-        assert await one.target().weight(release=V2) == 100, "so that who paces it sees that it went further"
-        one.flagger.check = lambda _canary, image: "too slow" if image == V2.artifact.location else ""
-        await until(lambda: one.phase == "Failed")
-        outcome = await promote(one)
-        assert outcome.kind is OutcomeKind.FAILED
-        assert "too slow" in outcome.message
-        assert (one.weight, one.image("checkout-primary")) == (0, V1.artifact.location)
-
-
-@pytest.mark.long
-async def test_what_waits_for_its_promotion_can_be_taken_back(tmp_path: Path) -> None:
-    async with world(tmp_path, hooks=UNPACED) as one:
-        target = one.target()
-        before = await target.current()
-        assert (await step(one, 40)).kind is OutcomeKind.SUCCEEDED
-        await until(lambda: one.phase == "WaitingPromotion")
-        handle = await target.take_back(to=before, operation=OperationId("d1-restore-1"))
-        assert (await seen(target, handle))[1].kind is OutcomeKind.SUCCEEDED
-        assert (one.phase, one.weight, one.image()) == ("Failed", 0, V1.artifact.location)
-        assert one.asked(Hook.ROLLBACK).count(True) == 1
-        assert True not in one.asked(Hook.PROMOTION)

@@ -129,3 +129,22 @@ async def test_what_the_cluster_refuses_is_allowed_no_more_and_analysed_again(tm
             assert one.image() == V2.artifact.location
         finally:
             await kube.close()
+
+
+async def test_the_template_goes_back_when_flagger_has_let_go_of_the_traffic_and_not_before(tmp_path: Path) -> None:
+    """Put back earlier, it would be what was promoted last: Flagger would go on as if nothing had happened."""
+    async with world(tmp_path) as one:
+        target = one.target()
+        before = await target.current()
+        assert (await step(one, 40)).kind is OutcomeKind.SUCCEEDED
+        since = len(one.server.store.changes)
+        handle = await target.take_back(to=before, operation=OperationId("d1-restore-1"))
+        assert (await seen(target, handle))[1].kind is OutcomeKind.SUCCEEDED
+        told = []
+        for each in one.server.store.changes[since:]:
+            if each.resource.plural == "canaries":
+                told.append(each.object["status"]["phase"])
+            elif each.resource.plural == "deployments" and each.object["metadata"]["name"] == "checkout":
+                told.append(each.object["spec"]["template"]["spec"]["containers"][0]["image"])
+        assert V1.artifact.location in told[told.index("Failed") :]
+        assert V1.artifact.location not in told[: told.index("Failed")]

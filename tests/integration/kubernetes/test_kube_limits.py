@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from aiohttp import web
+from integration.kubernetes.test_kube_hostile import answering
 from kube.deployment_world import deploy, release, seen, world
 from kube.server import KubeServer
 
@@ -112,3 +114,20 @@ async def test_watches_that_are_always_refused_are_not_asked_for_again_and_again
         await states.aclose()
         target = here.target()
         assert (await deploy(target, "v1.1", "one"))[1].kind is OutcomeKind.SUCCEEDED
+
+
+async def test_a_cluster_is_not_asked_everything_at_once() -> None:
+    inside, most = 0, 0
+
+    async def api(_: web.Request) -> web.StreamResponse:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.02)  # as long as such a server takes
+        inside -= 1
+        return web.json_response({})
+
+    async with answering(api) as kube:
+        answers = await asyncio.gather(*(kube.get(f"/api/v1/namespaces/n{number}") for number in range(80)))
+    assert answers == [{}] * 80
+    assert 1 < most <= 16

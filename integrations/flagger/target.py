@@ -226,6 +226,8 @@ class FlaggerTarget(
             _, canary, one = await self.place.there()
             self.place.workload.containers(one)
         except ProviderRejected as error:
+            if any(finding.wrong for finding in found):
+                return found  # it may well be that right
             return [*found, Finding(ok=False, what=error.message.rstrip("."), fix="Mend it in the cluster.")]
         where = f"Canary {canary.name} in namespace {self._options.namespace}"
         lacks = hooks.lacks(canary, self.place.door, self.place.key)

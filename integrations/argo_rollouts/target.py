@@ -5,6 +5,7 @@ Holds no state: what was changed, and up to where it may go, is written on the o
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from integrations._shared.workloads import changing, image, marks
 from integrations._shared.workloads.health import health
 from integrations._shared.workloads.needs import check, findings, helpful
 from integrations._shared.workloads.owners import owned_elsewhere
-from integrations._shared.workloads.running import look
+from integrations._shared.workloads.running import TEMPLATE, look
 from integrations.argo_rollouts import books, driving, judging, needs, steps
 from integrations.argo_rollouts.books import Entry
 from integrations.argo_rollouts.observing import observe
@@ -92,9 +93,11 @@ class ArgoRolloutsTarget(
         patch = changing.deploy_patch(workload, holder, release=release, operation=_TRIAL)
         tried = await workload.kube.patch(workload.path, patch, kind="json", dry_run=True)
         now = await running(self._workload, one, holder, self._service)
+        # What is aborted stands in the template, and yet those who are served get something else.
+        before = holder if now is None or steps.stable(one) else {"spec": {"template": _template(now, workload)}}
         return Plan(
             current=now,
-            changes=tuple(changing.image_changes(workload, holder, before=holder, tried=tried, release=release)),
+            changes=tuple(changing.image_changes(workload, holder, before=before, tried=tried, release=release)),
             warnings=tuple(self._warnings(one, holder, workload, now)),
             no_change=bool(now and now.all_healthy and now.release.same_as(release) and steps.stable(one)),
         )
@@ -306,6 +309,12 @@ class ArgoRolloutsTarget(
         if now is not None and now.instances and not now.all_healthy:
             found.append(f"{now.healthy} of {now.instances} pods run {now.release.version} in good health.")
         return found
+
+
+def _template(running: Running, workload: Workload) -> Object:
+    """The template of what runs."""
+    found: Object = json.loads(running.details[TEMPLATE])[workload.name]
+    return found
 
 
 def build(

@@ -38,6 +38,9 @@ async def test_what_somebody_aborted_is_retried_by_deploying_it_again() -> None:
         there.kubectl({"abort": True})
         await there.until("Degraded")
         assert there.image() == NEW.artifact.location, "an abort leaves the template"
+        plan = await target.plan(release=NEW)
+        assert "checkout: web runs" in plan.changes[0], "those who are served get something else"
+        assert OLD.artifact.digest[7:19] in plan.changes[0]
         assert (await weigh(target, "v1.1", 50, "op-2")).kind is not DONE, "to go on is no retry"
         assert there.traffic == 0
         outcome = await weigh(target, "v1.1", 25, "op-3")

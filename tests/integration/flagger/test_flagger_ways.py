@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
-from kube.flagger_world import CHECKOUT, OPTIONS, V1, V2, V3, promote, seen, step, until, world
+from kube.flagger_world import CHECKOUT, KEY, OPTIONS, V1, V2, V3, promote, seen, step, until, world
 
 from bot.domain.errors import ProviderRejected
 from bot.domain.gate import Hook
@@ -148,3 +149,19 @@ async def test_the_template_goes_back_when_flagger_has_let_go_of_the_traffic_and
                 told.append(each.object["spec"]["template"]["spec"]["containers"][0]["image"])
         assert V1.artifact.location in told[told.index("Failed") :]
         assert V1.artifact.location not in told[: told.index("Failed")]
+
+
+async def test_whoever_reads_the_addresses_cannot_keep_a_canary_from_being_taken_back(tmp_path: Path) -> None:
+    async with world(tmp_path) as one, httpx.AsyncClient(trust_env=False, verify=False) as client:
+        target = one.target()
+        before = await target.current()
+        assert (await step(one, 0)).kind is OutcomeKind.SUCCEEDED
+        await one.flagger.stop()
+        await target.set_weight(release=V2, percent=20, operation=OperationId("d1-weight20-2"))
+        await target.weight(release=V2)
+        asks = {"name": "checkout", "namespace": "shop", "phase": "Progressing", "checksum": "foreign"}
+        assert (await client.post(one.door.address(KEY, Hook.TRAFFIC), json=asks)).status_code == 200
+        handle = await target.take_back(to=before, operation=OperationId("d1-restore-1"))
+        one.flagger.start()
+        assert (await seen(target, handle))[1].kind is OutcomeKind.SUCCEEDED
+        assert (one.phase, one.weight, one.image()) == ("Failed", 0, V1.artifact.location)

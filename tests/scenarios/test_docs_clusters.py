@@ -53,6 +53,11 @@ def shown(page: str, word: str) -> str:
     return only
 
 
+def without_token(lines: list[str]) -> list[str]:
+    """Addresses differ from one bot to the next in all but their last word."""
+    return [re.sub(r"http://.*(?=/)", "http://", line) for line in lines]
+
+
 @dataclass(kw_only=True)
 class Shown:
     """A cluster as a page expects it, and the bot that reads the page's catalog."""
@@ -244,9 +249,9 @@ async def test_the_page_on_flagger(tmp_path: Path) -> None:
             hooks = yaml.safe_load(printed)["webhooks"]
             page = (ROOT / "docs" / "flagger.md").read_text()
             output = page.partition("$ deployment-architect flagger checkout production\n")[2].partition("…\n   ```")[0]
-            shows = [re.sub(r"http://.*(?=/)", "http://", line) for line in textwrap.dedent(output).strip().splitlines()]
+            shows = textwrap.dedent(output).strip().splitlines()
             assert len(shows) == 6
-            assert shows == [re.sub(r"http://.*(?=/)", "http://", line) for line in printed.splitlines()[: len(shows)]]
+            assert without_token(shows) == without_token(printed.splitlines()[: len(shows)])
             here.server.add("deployments", "shop", deployment("checkout", {"web": here.location("v1.1")}))
             here.server.add("canaries", "shop", canary("checkout", webhooks=hooks, stepWeights=[20, 60]))
             here.grant("flagger")

@@ -230,6 +230,10 @@ class FlaggerTarget(
                 return found  # it may well be that right
             return [*found, Finding(ok=False, what=error.message.rstrip("."), fix="Mend it in the cluster.")]
         where = f"Canary {canary.name} in namespace {self._options.namespace}"
+        if canary.skips:
+            fix = "Set it to false, unless it is meant; a way back of the bot's that goes on now does so itself."
+            what = f"{where} is promoted without analysis (spec.skipAnalysis)"
+            found = [*found, Finding(ok=False, optional=True, what=what, fix=fix)]
         lacks = hooks.lacks(canary, self.place.door, self.place.key)
         if lacks:
             return [*found, Finding(ok=False, what=f"{where}: {lacks.rstrip('.')}", fix=self._yaml())]

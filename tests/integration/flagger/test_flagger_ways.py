@@ -63,6 +63,8 @@ async def test_a_restore_that_nobody_followed_is_analysed_again_by_the_next_rele
         await target.restore(to=before, operation=OperationId("d1-restore-1"))
         await until(lambda: one.phase == "Waiting")
         assert one.canary["spec"]["skipAnalysis"] is True
+        less = [finding for finding in await target.examine() if finding.less]
+        assert [finding.what for finding in less if "skipAnalysis" in finding.what], "and the doctor tells of it"
         handle = await one.target().apply(release=V3, operation=OperationId("d2-apply-1"))
         assert one.canary["spec"]["skipAnalysis"] is False
         since = len(one.flagger.rounds)

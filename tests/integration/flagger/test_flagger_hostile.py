@@ -341,6 +341,7 @@ async def test_wherever_the_database_fails_or_hangs_the_answer_is_no(tmp_path: P
 
 async def test_there_are_no_gates_without_a_secret(tmp_path: Path) -> None:
     async with running(f"sqlite:///{tmp_path / 'gates.sqlite'}", secret="") as bot:
+        await bot.holds(replace(UP_TO_40, rollback=True))
         for token in ("", "x", "None", "0" * 64):
             code, _ = await raw(bot, f"/hooks/flagger/{token}/rollback", json.dumps(ASKS).encode())
             assert code == 404

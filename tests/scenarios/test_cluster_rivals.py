@@ -195,7 +195,7 @@ async def test_what_kubectl_took_back_stays_and_is_told(rivals: Rivals) -> None:
     made = await rivals.asks("ada", "checkout v1.2 staging")
     await rivals.is_rolling("checkout")
     since = await rivals.types("rollout", "undo", "deployment/checkout")
-    await rivals.is_superseded(made, "kubectl-rollout at", since=since)
+    await rivals.is_superseded(made, "kubectl at", since=since)
     before = [rivals.cluster.location("v1.2"), rivals.cluster.location("v1.1")]
     await rivals.goes_on("checkout", "v1.4", before, since)
 

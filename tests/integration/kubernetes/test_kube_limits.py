@@ -116,6 +116,27 @@ async def test_watches_that_are_always_refused_are_not_asked_for_again_and_again
         assert (await deploy(target, "v1.1", "one"))[1].kind is OutcomeKind.SUCCEEDED
 
 
+@pytest.mark.long
+async def test_who_cannot_look_does_not_say_that_nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is away for longer than a rollout may stand still."""
+    monkeypatch.setattr("integrations.kubernetes.observing._MARGIN", 4.0)
+    async with world(progressDeadlineSeconds=1) as here:
+        target = here.target()
+        handle = await target.apply(release=release("v1.1"), operation=ONE)
+        await here.controller.stop()
+
+        def back() -> None:
+            here.server.faults.up()
+            here.controller.start()
+
+        telling = cast("AsyncGenerator[object]", target.observe(handle=handle))
+        await anext(telling)
+        here.server.faults.down()
+        asyncio.get_running_loop().call_later(7, back)
+        told = [each async for each in telling]
+        assert getattr(told[-1], "kind", None) is OutcomeKind.SUCCEEDED
+
+
 async def test_a_cluster_is_not_asked_everything_at_once() -> None:
     inside, most = 0, 0
 

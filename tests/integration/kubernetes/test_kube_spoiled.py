@@ -240,6 +240,14 @@ async def test_what_its_owners_want_is_never_passed_over(key: str, wanted: objec
         await answers.target().apply(release=release("v1.1"), operation=OperationId("two"))
 
 
+@pytest.mark.parametrize("key", [marks.STRATEGY, marks.HEALTH_CHECK])
+async def test_what_its_owners_want_for_the_next_release_keeps_nobody_from_going_back(
+    key: str, answers: Answers
+) -> None:
+    answers.objects = {**KINDS, "deployments": spoiled(DEPLOYMENT, ("metadata", "annotations", key), "canary")}
+    assert (await answers.target().restore(to=None, operation=OperationId("back"))).generation == "u1:4"
+
+
 @pytest.mark.parametrize("left", [None, "{}", 7, '{"web": "r/web:of-somebody-else"}'])
 async def test_without_our_marks_what_runs_is_no_operation_of_ours(left: object, answers: Answers) -> None:
     target = answers.target()

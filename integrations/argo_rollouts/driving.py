@@ -152,12 +152,22 @@ async def resume(workload: RolloutWorkload, operation: OperationId) -> None:
 
 
 async def abort(workload: RolloutWorkload) -> None:
-    """Send all traffic to the stable release, unless the newest is stable or this was done."""
+    """Send all traffic to the stable release, unless the newest is stable or this was done.
+
+    Waits a while until a switch that was made is undone: with the template of before put back in the midst of it, the
+    way back would be a switch too, and rest before it.
+    """
 
     def word(one: Object) -> dict[str, object] | None:
         return None if steps.stable(one) or raw.at(one, "status", "abort") is True else {"abort": True}
 
     await _write(workload, word)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _TAKEN_UP_WITHIN
+    while True:
+        if not steps.switching_back(await workload.there()) or loop.time() > until:
+            return
+        await asyncio.sleep(0.25)
 
 
 async def retry(workload: RolloutWorkload) -> None:

@@ -102,6 +102,14 @@ def reason(one: Object) -> str:
     return CANNOT_TELL if CANNOT_TELL in found else next(iter(found), "")
 
 
+def switching_back(one: Object) -> bool:
+    """Whether it was aborted after a switch that is not undone yet."""
+    if not is_blue_green(one) or raw.at(one, "status", "abort") is not True:
+        return False
+    active, wanted = raw.text(one, "status", "blueGreen", "activeSelector"), raw.text(one, "status", "stableRS")
+    return bool(active and wanted) and active != wanted
+
+
 def undecided(one: Object) -> bool:
     """Whether it waits for a person because an analysis could not tell."""
     stands = raw.at(one, "spec", "paused") is True or raw.at(one, "status", "abort") is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,22 @@ async def test_an_analysis_that_cannot_tell_is_asked_about_and_passed_only_by_a_
         assert (outcome.kind, there.traffic) == (DONE, 50), outcome.message
 
 
+async def test_without_any_rest_it_is_asked_about_as_well() -> None:
+    async with world(steps=[{"setWeight": 50}, {"analysis": RATE}]) as there:
+        there.controller.analyses.verdict = lambda _run: "Inconclusive"
+        target = there.target()
+        for _ in range(2):
+            handle = await target.apply(release=NEW, operation=OperationId("op-1"))
+            with pytest.raises(ProviderRejected, match="could not tell"):
+                await seen(target, handle)
+        handle = await target.apply(release=NEW, operation=OperationId("op-2"))
+        assert (await seen(target, handle))[1].kind is DONE
+        # What one release was let past, the next one is not.
+        handle = await target.apply(release=release("v1.2"), operation=OperationId("op-3"))
+        with pytest.raises(ProviderRejected, match="could not tell"):
+            await seen(target, handle)
+
+
 async def test_beside_a_pause_an_analysis_that_cannot_tell_is_not_passed_with_it() -> None:
     async with world(strategy={"canary": {"steps": STOPS, "analysis": RATE, **ROUTED}}) as there:
         there.controller.analyses.verdict = lambda _run: "Running"
@@ -212,6 +229,30 @@ async def test_an_analysis_before_or_after_a_switch_is_shown_and_decides(when: s
         assert await target.weight(release=NEW) == 0
         back = await target.take_back(to=before, operation=OperationId("op-3"))
         assert (await seen(target, back))[1].kind is DONE
+        assert there.image() == OLD.artifact.location
+
+
+async def test_a_switch_is_undone_before_the_template_goes_back() -> None:
+    """Put back in the midst of it, the way back would be a switch as well, and rest before it for ever."""
+    services = {"activeService": "a", "previewService": "p", "autoPromotionEnabled": False}
+    async with world(strategy={"blueGreen": {**services, "postPromotionAnalysis": RATE}}) as there:
+        there.controller.analyses.verdict = lambda _run: "Running"
+        target = there.target()
+        before = await target.current()
+        await weigh(target, "v1.1", 0, "op-1")
+        await target.set_weight(release=NEW, percent=100, operation=OperationId("op-2"))
+        await there.server.until(lambda: "postPromotionAnalysisRunStatus" in there.status["blueGreen"])
+        await there.controller.stop()
+        since = len(there.server.log)
+        back = asyncio.create_task(target.take_back(to=before, operation=OperationId("op-3")))
+        async with asyncio.timeout(20):
+            while len([call for call in there.server.log[since:] if call.verb == "get"]) < 5:
+                await asyncio.sleep(0.01)
+        assert there.status["abort"] is True
+        assert there.image() == NEW.artifact.location
+        there.controller.start()
+        assert (await seen(target, await back))[1].kind is DONE
+        assert there.status["blueGreen"]["activeSelector"] == there.status["stableRS"]
         assert there.image() == OLD.artifact.location
 
 

@@ -15,7 +15,8 @@ from bot.domain.rollout import Handle
 from integrations._shared.kube import patches, raw
 from integrations._shared.kube.api import Conflict
 from integrations._shared.kube.errors import PROVIDER
-from integrations._shared.workloads import image, marks
+from integrations._shared.workloads import marks
+from integrations._shared.workloads.judging import set_elsewhere
 from integrations.argo_rollouts import books, steps
 
 if TYPE_CHECKING:
@@ -177,9 +178,7 @@ async def retry(workload: RolloutWorkload) -> None:
 
 def _is_of(holder: Object, operation: OperationId) -> bool:
     """Whether nobody has changed the template since ``operation``: a word of ours is not for what others brought."""
-    now = patches.images_of(holder)
-    left = marks.images(holder).items()
-    return marks.operation(holder) == operation and all(image.same(now.get(name, ""), each) for name, each in left)
+    return marks.operation(holder) == operation and not set_elsewhere(holder, operation)
 
 
 async def _write(

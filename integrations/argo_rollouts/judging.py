@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from bot.domain.rollout import TakenBack
 from integrations._shared.failures import told
 from integrations._shared.kube import raw
-from integrations._shared.kube.patches import images_of
-from integrations._shared.workloads import image, marks
-from integrations._shared.workloads.judging import Stand, View
+from integrations._shared.workloads import marks
+from integrations._shared.workloads.judging import Stand, View, set_elsewhere
 from integrations._shared.workloads.owners import who_changed, who_paused
 from integrations._shared.workloads.workload import replicas
 from integrations.argo_rollouts import books, steps
@@ -103,7 +102,7 @@ def _progress(one: Object, holder: Object, goal: int, name: str, wanted: int) ->
 def taken_back(one: Object, holder: Object, name: str, *, here: bool) -> TakenBack | None:
     """Why a release gets no traffic any more; ``here``: it is what the Rollout asks for. None: nobody took it back."""
     if not here:
-        who = _set_elsewhere(holder, name)
+        who = set_elsewhere(holder, name)
         return TakenBack(by_platform=False, why=who or f"{name} is to run another image now.")
     return aborted(one, holder, name) if raw.at(one, "status", "abort") is True else None
 
@@ -152,24 +151,12 @@ def _superseded(holder: Object, mine: Mine, entry: books.Entry | None) -> str:
     who = who_changed(holder)
     by = f" ({who})" if who else ""
     if entry is None and latest is not None and latest != mine.operation:  # it was taken away before we were there
-        return _set_elsewhere(holder, mine.name) or f"Another change, {latest}, took its place on {mine.name}{by}."
+        return set_elsewhere(holder, mine.name) or f"Another change, {latest}, took its place on {mine.name}{by}."
     if entry is None or latest is None:
         return f"Somebody removed our marks from {mine.name}{by}, so it cannot be told whose release it runs."
     if latest != mine.operation:
         return f"Another change, {latest}, took its place on {mine.name}{by}."
-    return _set_elsewhere(holder, mine.name)
-
-
-def _set_elsewhere(holder: Object, name: str) -> str:
-    """Who set another image than we left there; empty when nobody did."""
-    now = images_of(holder)
-    for container, wanted in marks.images(holder).items():
-        found = now.get(container)
-        if found is None or not image.same(found, wanted):
-            by = who_changed(holder, container) or "Somebody"
-            what = image.shown(found) if found is not None else "nothing"
-            return f"{by} changed {name}: its container {told(container)[:63]} is set to {what} now."
-    return ""
+    return set_elsewhere(holder, mine.name)
 
 
 def _analysis(one: Object) -> str:

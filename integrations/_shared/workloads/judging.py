@@ -90,13 +90,16 @@ def _superseded(one: Object, mine: Mine) -> str:
             by = f" ({who_set(one)})" if who_set(one) else ""
             return f"Somebody removed our marks from {mine.name}{by}, so it cannot be told whose release it runs."
         return f"Another change, {latest}, took its place on {mine.name}{who}."
+    return set_elsewhere(one, mine.name)
+
+
+def set_elsewhere(one: Object, name: str) -> str:
+    """Who set other images than we left on ``name``, or keeps that from being told; empty when nobody did."""
     now, left = images_of(one), marks.images(one)
     if not left:
         # Without them nobody can tell whether these are still the images that we set.
         who = who_changed(one)
-        return (
-            f"Somebody removed our marks from {mine.name}{f' ({who})' if who else ''}, so nobody can tell what it runs."
-        )
+        return f"Somebody removed our marks from {name}{f' ({who})' if who else ''}, so nobody can tell what it runs."
     for container, wanted in left.items():
         found = now.get(container)
         if found is None or not image.same(found, wanted):
@@ -105,7 +108,7 @@ def _superseded(one: Object, mine: Mine) -> str:
                 # Nobody wrote there after us: what we sent was changed before it was kept.
                 who = "The cluster itself, perhaps an admission webhook,"
             what = image.shown(found) if found is not None else "nothing"
-            return f"{who} changed {mine.name}: its container {told(container)[:63]} is set to {what} now."
+            return f"{who} changed {name}: its container {told(container)[:63]} is set to {what} now."
     return ""
 
 

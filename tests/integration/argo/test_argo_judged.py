@@ -174,3 +174,21 @@ async def test_an_analysis_beside_a_switch_is_named_too(kind: str, percent: int)
         back = await target.take_back(to=before, operation=OperationId("back"))
         assert (await seen(target, back))[1].kind is OutcomeKind.SUCCEEDED
         assert there.image() == OLD.artifact.location
+
+
+async def test_without_our_marks_nobody_takes_somebody_elses_image_for_ours() -> None:
+    async with world(steps=STEPS) as there:
+        target = there.target()
+        assert (await weigh(target, "v1.1", 25, "op-1")).kind is OutcomeKind.SUCCEEDED
+
+        def change(live: dict[str, Any]) -> dict[str, Any]:
+            del live["metadata"]["annotations"]["deployment-architect.io/images"]
+            live["spec"]["template"]["spec"]["containers"][0]["image"] = release("v6.6").artifact.location
+            return live
+
+        there.server.change("rollouts", "shop", "checkout", change, manager="kubectl-edit")
+        await there.server.until(lambda: there.traffic == 25 and there.status.get("phase") == "Paused")
+        outcome = await weigh(target, "v1.1", 50, "op-1")
+        assert outcome.kind is OutcomeKind.SUPERSEDED
+        assert "Somebody removed our marks from checkout" in outcome.message
+        assert there.traffic == 25, "our word is not for what others brought"

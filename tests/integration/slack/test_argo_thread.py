@@ -75,7 +75,8 @@ async def test_its_pauses_become_questions_in_the_thread(office: Office, argo: W
     # The next one all the way at one word, and back again without any of the steps.
     brought = argo.image()
     await office.says("ada", "checkout v1.3 staging")
-    await office.presses("grace", "Promote to 100 %", "channel")
+    await office.reads("ada", "#2 checkout v1.3 to staging gets 25 % of the traffic", "thread")
+    await office.presses("grace", "Promote to 100 %", "channel")  # not the one of #1, whose card may still have it
     await office.reaches(2, "succeeded")
     await office.presses("grace", "Roll back to v1.2", "channel")
     await office.reaches(3, "succeeded")

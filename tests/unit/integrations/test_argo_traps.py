@@ -156,9 +156,10 @@ def judged(one: dict[str, Any], goal: int = END, version: int = 0) -> Stand:
         GOALS: json.dumps([["op", goal, "v", "d"]]),
         "deployment-architect.io/operation-id": "op",
         "deployment-architect.io/history": "op@3",
-        "deployment-architect.io/images": "{}",
+        "deployment-architect.io/images": '{"web": "r/web:2"}',
     }
     one["metadata"]["annotations"] = annotations
+    one["spec"]["template"] = {"spec": {"containers": [{"name": "web", "image": "r/web:2"}]}}
     mine = judging.Mine(name="checkout", operation=OperationId("op"), uid="u", version=version)
     return judging.judge(one, one, mine).stand
 

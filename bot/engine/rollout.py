@@ -21,7 +21,7 @@ from bot.engine.patience import patiently
 from bot.engine.permits import ClosedError
 from bot.engine.places import remember
 from bot.engine.tracing import asking
-from bot.ports.target import ChecksSteps, SupportsAbort
+from bot.ports.target import ChecksSteps, SupportsAbort, SupportsRollback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -123,6 +123,8 @@ class Rollout:
 
         async def forward() -> Handle:
             async with self.permits.forward(deployment_id, attempt):
+                if deployment.is_rollback and isinstance(target, SupportsRollback):
+                    return await target.roll_back(release=deployment.release, operation=operation)
                 return await target.apply(release=deployment.release, operation=operation)
 
         if attempt > 1:

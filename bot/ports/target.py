@@ -47,6 +47,14 @@ class Target(Protocol):
 
 
 @runtime_checkable
+class SupportsRollback(Protocol):
+    """A target whose platform tries out each release by itself; one that was proven there has no need of that."""
+
+    async def roll_back(self, *, release: Release, operation: OperationId) -> Handle:
+        """Begin to bring back ``release`` at once, without being tried out. Idempotent like `apply`."""
+
+
+@runtime_checkable
 class SupportsTrafficWeight(Protocol):
     """A target that can split traffic between two releases."""
 

@@ -94,6 +94,28 @@ async def forward(place: Place, goal: Goal, *, percent: int, release: Release, o
     return await _change(place, wanted, build, operation)
 
 
+async def at_once(place: Place, *, release: Release, operation: OperationId) -> Handle:
+    """Have Flagger promote ``release`` without analysis.
+
+    In the midst of one it would promote what it analyses now; then what ran before still serves, and nothing presses.
+    """
+    _, _, one = await place.there()
+    gate = await place.gate()
+    if (made := await found(place, gate, one, operation)) is not None:
+        return made
+    seen, canary, one = await _let_go(place, gate)
+    if canary.going_on:
+        return await forward(place, Goal.APPLY, percent=100, release=release, operation=operation)
+    _check_ready(place, canary, one)
+
+    def build(workload: Workload, now: Object) -> list[Operation]:
+        changing.check(now, workload, owned=place.options.owned_elsewhere)
+        return changing.deploy_patch(workload, now, release=release, operation=operation)
+
+    changing.check(one, place.workload, owned=place.options.owned_elsewhere)
+    return await _unanalysed(place, seen, canary, one, digest=release.artifact.digest, build=build, operation=operation)
+
+
 async def back(place: Place, *, to: Running | None, operation: OperationId) -> Handle:
     """Have Flagger stop the canary; where the stable release is another one already, make what ran before stable."""
     seen, canary, one = await place.there()
@@ -203,6 +225,18 @@ async def _restore(
     if canary.suspended:
         raise ProviderRejected(_suspended(place), provider=PROVIDER)
     digest = to.release.artifact.digest if to is not None else _digest_before(place, one)
+
+    def build(workload: Workload, now: Object) -> list[Operation]:
+        changing.check(now, workload, owned="warn", restoring=True)
+        return changing.restore_patch(workload, now, to=to, operation=operation)
+
+    return await _unanalysed(place, seen, canary, one, digest=digest, build=build, operation=operation)
+
+
+async def _unanalysed(
+    place: Place, seen: Seen, canary: Canary, one: Object, *, digest: str, build: Build, operation: OperationId
+) -> Handle:
+    """Have Flagger promote what ``build`` brings, as fast as its pods come up."""
     # What was promoted last, and what was applied last, Flagger would leave as it is.
     again = canary.phase != "Succeeded" or place.digest(seen.primary) == digest
     gate = await place.gate()
@@ -222,12 +256,11 @@ async def _restore(
         unskip=gate.unskip or not canary.skips,
     )
 
-    def build(workload: Workload, now: Object) -> list[Operation]:
-        changing.check(now, workload, owned="warn", restoring=True)
-        change = changing.restore_patch(workload, now, to=to, operation=operation)
+    def built(workload: Workload, now: Object) -> list[Operation]:
+        change = build(workload, now)
         return _with_retry(now, change, operation) if again else change
 
-    return await _change(place, wanted, build, operation, skip=not canary.skips)
+    return await _change(place, wanted, built, operation, skip=not canary.skips)
 
 
 async def _change(place: Place, wanted: Gate, build: Build, operation: OperationId, *, skip: bool = False) -> Handle:

@@ -16,6 +16,11 @@ class FlaggerOptions(PlacedOptions):
         default=None, description="Name of the Deployment in its targetRef; that of the Canary if not given."
     )
     probe_port: ProbePort = None
+    analyse_rollbacks: bool = Field(
+        default=False,
+        description="Whether Flagger analyses a rollback as it does a new release; else it promotes it at once, since "
+        "it was proven there before.",
+    )
 
     @property
     def target(self) -> str:

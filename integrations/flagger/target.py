@@ -19,6 +19,7 @@ from bot.ports.target import (
     Examines,
     SupportsAbort,
     SupportsPromote,
+    SupportsRollback,
     SupportsTrafficWeight,
     Target,
     TellsTakenBack,
@@ -54,7 +55,14 @@ _TRIAL = OperationId("plan")
 
 
 class FlaggerTarget(
-    Target, SupportsTrafficWeight, SupportsPromote, SupportsAbort, TellsTakenBack, ChecksSteps, Examines
+    Target,
+    SupportsRollback,
+    SupportsTrafficWeight,
+    SupportsPromote,
+    SupportsAbort,
+    TellsTakenBack,
+    ChecksSteps,
+    Examines,
 ):
     """One Canary. Its traffic goes up only as far as the gate in the database says."""
 
@@ -142,6 +150,12 @@ class FlaggerTarget(
     async def apply(self, *, release: Release, operation: OperationId) -> Handle:
         """Let Flagger analyse and promote it without asking anybody on the way. Idempotent."""
         return await driving.forward(self.place, Goal.APPLY, percent=100, release=release, operation=operation)
+
+    async def roll_back(self, *, release: Release, operation: OperationId) -> Handle:
+        """Have Flagger promote it without analysis, unless the catalog wants one. Idempotent."""
+        if self._options.analyse_rollbacks:
+            return await self.apply(release=release, operation=operation)
+        return await driving.at_once(self.place, release=release, operation=operation)
 
     async def set_weight(self, *, release: Release, percent: int, operation: OperationId) -> Handle:
         """Let Flagger go up to ``percent`` and no further. At 100, to its highest step: the rest is the promotion."""

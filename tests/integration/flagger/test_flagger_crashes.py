@@ -161,3 +161,19 @@ async def test_back_from_the_end_of_it(tmp_path: Path) -> None:
         assert not (await one.gate()).held
         await one.rounds(4)
         assert one.phase == "Succeeded"
+
+
+@pytest.mark.timeout(110)
+async def test_a_rollback_without_analysis(tmp_path: Path) -> None:
+    async with world(tmp_path) as one:
+        lives = Lives(one)
+        outcome = await lives.change(lambda it: it.apply(release=V2, operation=OperationId("d1-apply-1")))
+        assert outcome.kind is OutcomeKind.SUCCEEDED, outcome.message
+        one.flagger.check = lambda _canary, _image: "error rate 50 %"
+        since = len(one.flagger.rounds)
+        outcome = await lives.change(lambda it: it.roll_back(release=V1, operation=OperationId("d2-apply-1")))
+        assert outcome.kind is OutcomeKind.SUCCEEDED, outcome.message
+        assert set(one.flagger.rounds[since:]) == {0}, "nothing is tried out on the way back"
+        assert one.image() == one.image("checkout-primary") == V1.artifact.location
+        assert one.canary["spec"]["skipAnalysis"] is False
+        assert not (await one.gate()).held

@@ -115,6 +115,20 @@ async def test_what_flagger_takes_back_while_people_are_asked_has_failed_and_its
     assert not (await cluster.gate()).held
 
 
+async def test_roll_back_brings_back_what_was_proven_without_analysis(office: Office, cluster: World) -> None:
+    for number, version in enumerate(("v1.1", "v1.2"), start=1):
+        await office.says("ada", f"checkout {version} staging")
+        await office.reads("ada", f"#{number} checkout {version} to staging gets 20 % of the traffic", "thread")
+        await office.presses("grace", "Promote to 100 %", "channel")
+        await office.reaches(number, "succeeded")
+    cluster.flagger.check = lambda _canary, _image: "error rate 50 %"  # an analysis could only fail
+    await office.presses("grace", "Roll back to v1.1", "channel")
+    await office.reaches(3, "succeeded")
+    assert digest("v1.1") in cluster.image("checkout-primary")
+    assert cluster.canary["spec"]["skipAnalysis"] is False
+    assert not (await cluster.gate()).held
+
+
 async def test_somebody_with_kubectl_is_left_alone(office: Office, cluster: World) -> None:
     await office.says("ada", "checkout v1.2 staging")
     await office.reads("ada", "gets 20 % of the traffic. Promote to", "thread")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from integration.metrics.labs import Lab, about, datadog_lab, newrelic_lab, probe_lab, prometheus_lab
 from integration.metrics.real_prometheus import prometheus
+from wire import serving
 
 from bot.domain.errors import ConfigurationError, ProviderError, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from bot.domain.metric import Track
@@ -242,13 +243,10 @@ async def test_the_deadline_holds(lab: Lab, manner: str) -> None:
 async def test_a_redirect_is_not_followed(lab: Lab) -> None:
     followed: list[Any] = []
 
-    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def elsewhere(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         followed.append(await reader.readline())
-        writer.close()
 
-    other = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
-    async with other:
-        port = other.sockets[0].getsockname()[1]
+    async with serving(elsewhere) as port:
         lab.door.answering(307, "", Location=f"http://127.0.0.1:{port}/api/v1/query")
         if isinstance(lab.source, HttpProbe):
             assert (await ask(lab)).value is not None

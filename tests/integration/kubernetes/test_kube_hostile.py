@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
+from wire import serving
 
 from bot.domain.errors import ProviderError, ProviderRejected, ProviderUnavailable
 from integrations._shared.kube.access import Access
 from integrations._shared.kube.api import Expired, Kube
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
@@ -61,11 +62,9 @@ async def saying(content: bytes) -> AsyncIterator[str]:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(content)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serving(serve) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def chained(error: BaseException | None) -> Iterator[BaseException]:
@@ -151,11 +150,8 @@ async def test_the_proxy_that_the_environment_names_is_used_and_sees_no_token(mo
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-        writer.close()
 
-    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(proxy) as port:
         monkeypatch.setenv("https_proxy", f"http://us:hidden-password@127.0.0.1:{port}")
         monkeypatch.setenv("no_proxy", "left.out.invalid")
         kube = Kube(At("https://cluster.invalid:6443"), timeout=5.0)

@@ -286,7 +286,7 @@ async def test_a_rollout_of_argo_uses_every_right_of_argo_and_no_other() -> None
     from kube import argo_world
 
     roles = documents("argo-rollouts.yaml")
-    async with argo_world.world(progressDeadlineSeconds=20) as there:
+    async with argo_world.world() as there:
         there.server.issue("bot", BOT)
         there.server.load("shop", *roles)
         there.kube = kube = Kube(there.server.access(token="bot"))
@@ -303,6 +303,8 @@ async def test_a_rollout_of_argo_uses_every_right_of_argo_and_no_other() -> None
             handle = await target.promote(release=good, operation=OperationId("op-2"))
             assert (await last_of(target.observe(handle=handle))).kind is OutcomeKind.SUCCEEDED
             assert (await target.health(release=good, check=HealthCheck())).ok
+            hurry = {"spec": {"progressDeadlineSeconds": 20}}  # only now: what goes well needs its time
+            there.server.change("rollouts", "shop", "checkout", hurry)
             for version in ("v3-crash", "v4-unready"):
                 bad = argo_world.release(version)
                 handle = await target.set_weight(release=bad, percent=25, operation=OperationId(f"to-{version}"))

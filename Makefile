@@ -28,7 +28,7 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
 install: $(VENV)/.dev  ## build .venv with everything that the tests and the tools need
 
 demo: $(VENV)/.runtime  ## the whole product on this machine: workspace page, bot, sample services
-	$(BIN)/deployment-architect demo
+	$(BIN)/deployment-architect demo $(if $(PORT),--port $(PORT))
 
 check: lint types layers unit  ## ruff, mypy strict, import-linter, unit tests
 

@@ -111,12 +111,12 @@ environments: { staging: {} }
 services:
   checkout:
     target: { type: kubernetes, cluster: main, namespace: shop, workload: checkout, container: web }
-    images: { type: local, folder: artifacts/checkout }
+    images: { type: oci, repository: ghcr.io/acme/checkout }
 roles:
   nobody: { members: [U0ADA], allow: [{ actions: [deploy] }] }
 """
     service = parse(text, str(folder / "config.yaml"), provider_models()).service("checkout")
-    images = Pinned(registry.build_images(service.images, service=CHECKOUT))
+    images = Pinned(LocalImages(folder=folder / "artifacts" / "checkout", service=CHECKOUT))
     async with KubeServer.running() as server:
         made = deployment("checkout", {"web": "ghcr.io/acme/checkout:v1.0"}, replicas=1, progressDeadlineSeconds=20)
         server.add("deployments", "shop", made)

@@ -141,6 +141,7 @@ async def test_a_word_that_comes_late_is_not_for_what_others_brought_meanwhile()
         assert (there.traffic, there.status["currentStepIndex"]) == (25, 1)
 
 
+@pytest.mark.long
 async def test_a_word_is_not_given_to_what_has_changed_since_the_look() -> None:
     """Somebody else aborts it in the very moment between the look and the word."""
     async with world() as there:
@@ -232,6 +233,7 @@ async def test_an_analysis_before_or_after_a_switch_is_shown_and_decides(when: s
         assert there.image() == OLD.artifact.location
 
 
+@pytest.mark.long
 async def test_a_switch_is_undone_before_the_template_goes_back() -> None:
     """Put back in the midst of it, the way back would be a switch as well, and rest before it for ever."""
     services = {"activeService": "a", "previewService": "p", "autoPromotionEnabled": False}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DONE = OutcomeKind.SUCCEEDED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ours", [V2, V3], ids=["another release", "the very same image"])
 async def test_what_was_set_at_rest_gives_way(tmp_path: Path, ours: Release) -> None:
     async with world(tmp_path) as one:
@@ -33,6 +34,7 @@ async def test_what_was_set_at_rest_gives_way(tmp_path: Path, ours: Release) -> 
         assert not (await one.gate()).held
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ours", [V2, release("v4")], ids=["the same release", "another one"])
 async def test_what_took_the_place_of_ours_gives_way(tmp_path: Path, ours: Release) -> None:
     async with world(tmp_path) as one:

@@ -317,6 +317,7 @@ class Broken(StoredGates):
             raise SomebodyWasFaster("Somebody else was.")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["get", "put"])
 async def test_wherever_the_database_fails_or_hangs_the_answer_is_no(tmp_path: Path, where: str) -> None:
     async with running(f"sqlite:///{tmp_path / 'gates.sqlite'}", gates=Broken) as bot:

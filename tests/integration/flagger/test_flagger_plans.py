@@ -83,6 +83,7 @@ async def test_without_its_webhooks_nothing_is_paced(tmp_path: Path) -> None:
         assert (await seen(target, handle))[1].kind is OutcomeKind.SUCCEEDED, "without steps nobody is asked"
 
 
+@pytest.mark.long
 async def test_rounds_without_weights_are_let_go_their_own_way(tmp_path: Path) -> None:
     async with world(tmp_path, iterations=2, threshold=2) as one:
         target = one.target()
@@ -95,6 +96,7 @@ async def test_rounds_without_weights_are_let_go_their_own_way(tmp_path: Path) -
         assert one.image("checkout-primary") == V1.artifact.location
 
 
+@pytest.mark.long
 async def test_the_role_that_comes_with_it_is_enough_and_no_more(tmp_path: Path) -> None:
     async with world(tmp_path) as one:
         role = next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "Role")

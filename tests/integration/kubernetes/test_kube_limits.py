@@ -89,6 +89,7 @@ async def test_a_right_that_is_taken_away_on_the_way_is_told_at_once() -> None:
         here.kube = whole
 
 
+@pytest.mark.long
 async def test_watches_that_are_always_refused_are_not_asked_for_again_and_again() -> None:
     """Lists are answered, and do not make it begin anew: what is known stays right, at an ever slower pace."""
     async with world() as here:

@@ -303,7 +303,8 @@ async def test_without_the_database_what_was_seen_last_is_shown(
     await world.deployed(P.QUEUED)
     await one.telemetry.look()
     read = one.get("database_read_timestamp_seconds")
-    present, one.telemetry.overview, one.telemetry.patience = one.telemetry.overview, Away(), 0.05
+    present, patience = one.telemetry.overview, one.telemetry.patience
+    one.telemetry.overview, one.telemetry.patience = Away(), 0.05
     world.time += MINUTE
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -311,7 +312,7 @@ async def test_without_the_database_what_was_seen_last_is_shown(
     assert len(caplog.records) == 1, "told once, not at every scrape"
     assert one.get("active_deployments", environment="staging") == 1
     assert one.get("database_read_timestamp_seconds") == read
-    one.telemetry.overview = present
+    one.telemetry.overview, one.telemetry.patience = present, patience
     await one.telemetry.look()
     assert one.get("database_read_timestamp_seconds") == world.time.timestamp()
 

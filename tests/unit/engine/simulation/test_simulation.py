@@ -46,7 +46,7 @@ def tell(story: Story, template: Path) -> None:
     )
 
 
-@settings(max_examples=35, deadline=None, suppress_health_check=_CHECKS, phases=_PHASES)
+@settings(max_examples=20, deadline=None, suppress_health_check=_CHECKS, phases=_PHASES)
 @given(story=stories(scenes=7))
 def test_whatever_happens_the_rules_hold(story: Story, template: Path) -> None:
     tell(story, template)

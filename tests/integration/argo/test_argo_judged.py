@@ -187,6 +187,9 @@ async def test_without_our_marks_nobody_takes_somebody_elses_image_for_ours() ->
             return live
 
         there.server.change("rollouts", "shop", "checkout", change, manager="kubectl-edit")
+        await there.server.until(
+            lambda: there.status["observedGeneration"] == str(there.get()["metadata"]["generation"])
+        )
         await there.server.until(lambda: there.traffic == 25 and there.status.get("phase") == "Paused")
         outcome = await weigh(target, "v1.1", 50, "op-1")
         assert outcome.kind is OutcomeKind.SUPERSEDED

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from integrations._shared.kube.raw import Object
 
-GOALS = "deployment-architect.io/goals"
+GOALS = marks.PREFIX + "goals"
 _OPERATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _TEXT = re.compile(r"[!-~]{0,128}")
 _REMEMBERED = 20

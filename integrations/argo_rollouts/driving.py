@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bot.domain.errors import ProviderError, ProviderUnavailable
 from bot.domain.rollout import Handle
@@ -20,7 +20,7 @@ from integrations._shared.workloads.judging import set_elsewhere
 from integrations.argo_rollouts import books, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bot.domain.ids import OperationId
     from integrations._shared.kube.patches import Operation
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from integrations.argo_rollouts.books import Entry
     from integrations.argo_rollouts.workload import RolloutWorkload
 
+_Change: TypeAlias = "tuple[Object, dict[str, object]]"
 _ROUNDS = 6
 _TAKEN_UP_WITHIN = 15.0
 
@@ -137,19 +138,14 @@ async def resume(workload: RolloutWorkload, operation: OperationId) -> None:
 
     Whoever made it kept a release from going on, and that one is not asked for any more.
     """
-    for _ in range(_ROUNDS):
+
+    async def wanted() -> _Change | None:
         one, _, holder = await workload.both()
         if raw.at(one, "spec", "paused") is not True or not _is_of(holder, operation):
-            return
-        version = raw.text(one, "metadata", "resourceVersion")
-        body = {"metadata": {"resourceVersion": version}, "spec": {"paused": False}}
-        try:
-            await workload.kube.patch(workload.path, body, kind="merge")
-        except Conflict:
-            await asyncio.sleep(0.05 * random.uniform(1.0, 3.0))  # noqa: S311 - jitter
-            continue
-        return
-    raise ProviderUnavailable(f"{workload.name} is being changed by others all the time.", provider=PROVIDER)
+            return None
+        return one, {"spec": {"paused": False}}
+
+    await _as_seen(workload, workload.path, wanted)
 
 
 async def abort(workload: RolloutWorkload) -> None:
@@ -190,18 +186,30 @@ async def _write(
 
     With ``operation``, only while the template is the one that it left there.
     """
-    for _ in range(_ROUNDS):
-        one = await workload.there()
-        if operation is not None:
-            holder = workload.holder(one)
-            if not _is_of(one if holder is workload else await holder.there(), operation):
-                return
+
+    async def wanted() -> _Change | None:
+        if operation is None:
+            one = await workload.there()
+        else:
+            one, _, holder = await workload.both()
+            if not _is_of(holder, operation):
+                return None
         status = word(one)
-        if status is None:
+        return None if status is None else (one, {"status": status})
+
+    await _as_seen(workload, workload.status_path, wanted)
+
+
+async def _as_seen(workload: RolloutWorkload, path: str, wanted: Callable[[], Awaitable[_Change | None]]) -> None:
+    """Write at ``path`` what a look at the Rollout asks for, to the very object that was looked at; None: nothing."""
+    for _ in range(_ROUNDS):
+        change = await wanted()
+        if change is None:
             return
-        body = {"metadata": {"resourceVersion": raw.text(one, "metadata", "resourceVersion")}, "status": status}
+        one, body = change
+        version = raw.text(one, "metadata", "resourceVersion")
         try:
-            await workload.kube.patch(workload.status_path, body, kind="merge")
+            await workload.kube.patch(path, {"metadata": {"resourceVersion": version}, **body}, kind="merge")
         except Conflict:
             await asyncio.sleep(0.05 * random.uniform(1.0, 3.0))  # noqa: S311 - jitter
             continue

@@ -14,7 +14,7 @@ from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.workloads import marks
 from integrations._shared.workloads.judging import Stand, View, set_elsewhere
-from integrations._shared.workloads.owners import who_changed, who_paused
+from integrations._shared.workloads.owners import moment, who_changed, who_paused
 from integrations._shared.workloads.workload import replicas
 from integrations.argo_rollouts import books, steps
 
@@ -132,9 +132,7 @@ def _who_aborted(one: Object) -> tuple[str, str]:
     """Who wrote that, as the cluster's own books tell, and when; empty where they do not."""
     for entry in raw.items(one, "metadata", "managedFields"):
         if raw.at(entry, "fieldsV1", "f:status", "f:abort") is not None:
-            when = raw.text(entry, "time")
-            is_time = len(when) == 20 and when.endswith("Z") and when.isascii()
-            return told(raw.text(entry, "manager"))[:60], f" at {when[11:19]} UTC" if is_time else ""
+            return told(raw.text(entry, "manager"))[:60], moment(entry)
     return "", ""
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Build = Callable[[Workload, Object], list[Operation]]
 
 _LOOKS, _LOOK_AGAIN = 16, 0.5
-RETRY = "deployment-architect.io/retry"
+RETRY = marks.PREFIX + "retry"
 """Among the annotations of the template: makes it another one for Flagger, which analyses none twice."""
 
 

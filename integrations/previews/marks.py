@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from integrations._shared.kube import raw
 from integrations._shared.kube.api import MANAGER
+from integrations._shared.workloads.marks import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from integrations._shared.kube.raw import Object
     from integrations.previews.options import PreviewsOptions
 
-PREFIX = "deployment-architect.io/"
 OWNER = PREFIX + "owner"
 TEMPLATE = PREFIX + "template"
 PREVIEW = PREFIX + "preview"
@@ -28,10 +28,6 @@ UID = PREFIX + "uid"
 STATE = PREFIX + "state"
 EXPIRES = PREFIX + "expires"
 BY = PREFIX + "by"
-OPERATION = PREFIX + "operation-id"
-VERSION = PREFIX + "version"
-DIGEST = PREFIX + "digest"
-CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 CLAIMED, OPEN, CLOSING = "claimed", "open", "closing"
 

@@ -13,6 +13,7 @@ from integrations._shared.failures import told
 from integrations._shared.kube import raw
 from integrations._shared.kube.errors import PROVIDER
 from integrations._shared.kube.patches import images_of
+from integrations._shared.workloads import marks as carried
 from integrations.previews import marks
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def written(release: Release, operation: OperationId, by: str) -> dict[str, str]
     if not _OPERATION.fullmatch(operation):
         raise ProviderRejected(f"{told(operation)[:80]!r} cannot be written on a Deployment.", provider=PROVIDER)
     return {
-        marks.CHANGE_CAUSE: f"{release.service} {release.version} for a preview, by {marks.who(by)}",
-        marks.OPERATION: operation,
-        marks.VERSION: release.version,
-        marks.DIGEST: release.artifact.digest,
+        carried.CHANGE_CAUSE: f"{release.service} {release.version} for a preview, by {marks.who(by)}",
+        carried.OPERATION: operation,
+        carried.VERSION: release.version,
+        carried.DIGEST: release.artifact.digest,
     }
 
 
@@ -63,12 +64,12 @@ def shown(one: Object | None, *, address: str, uid: str) -> Previewed:
         return Previewed(address=address, message="It has no Deployment.")
     noted = marks.notes_on(one) if marks.is_part_of(one, uid) else {}
     view = look(one)
-    operation = noted.get(marks.OPERATION, "")
-    version = told(noted[marks.VERSION])[:128] if noted.get(marks.VERSION) else None
+    operation = noted.get(carried.OPERATION, "")
+    version = told(noted[carried.VERSION])[:128] if noted.get(carried.VERSION) else None
     return Previewed(
         address=address,
         version=version,
-        digest=noted.get(marks.DIGEST),
+        digest=noted.get(carried.DIGEST),
         operation=OperationId(operation) if _OPERATION.fullmatch(operation) else None,
         ready=view.outcome is OutcomeKind.SUCCEEDED,
         message=view.message,
@@ -79,7 +80,7 @@ def follow(one: Object | None, before: Previewed, *, uid: str) -> View:
     """How the change stands that brought ``before`` there."""
     if one is None or not marks.is_part_of(one, uid):
         return View(OutcomeKind.DELETED, "The preview was closed, or somebody made the Deployment anew.")
-    latest = marks.notes_on(one).get(marks.OPERATION)
+    latest = marks.notes_on(one).get(carried.OPERATION)
     if latest != before.operation:
         return View(OutcomeKind.SUPERSEDED, f"{told(latest or 'Somebody')[:120]} has changed it meanwhile.")
     if before.digest is not None and not any(image.endswith(before.digest) for image in images_of(one).values()):

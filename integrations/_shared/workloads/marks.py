@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from integrations._shared.kube.raw import Object
 
-_PREFIX = "deployment-architect.io/"
+PREFIX = "deployment-architect.io/"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
-OPERATION = _PREFIX + "operation-id"
-VERSION = _PREFIX + "version"
-DIGEST = _PREFIX + "digest"
-PREVIOUS = _PREFIX + "previous"
-IMAGES = _PREFIX + "images"
-HISTORY = _PREFIX + "history"
-STRATEGY = _PREFIX + "strategy"
-HEALTH_CHECK = _PREFIX + "health-check"
+OPERATION = PREFIX + "operation-id"
+VERSION = PREFIX + "version"
+DIGEST = PREFIX + "digest"
+PREVIOUS = PREFIX + "previous"
+IMAGES = PREFIX + "images"
+HISTORY = PREFIX + "history"
+STRATEGY = PREFIX + "strategy"
+HEALTH_CHECK = PREFIX + "health-check"
 
 _OPERATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,127}")

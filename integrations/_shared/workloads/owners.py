@@ -75,12 +75,17 @@ def _when(entry: Object) -> str:
 def _who(entry: Object | None) -> str:
     if entry is None:
         return ""
-    who, when = told(raw.text(entry, "manager"))[:60] or "somebody", _when(entry)
-    return f"{who} at {when[11:19]} UTC" if len(when) == 20 and when.endswith("Z") and when.isascii() else who
+    return f"{told(raw.text(entry, 'manager'))[:60] or 'somebody'}{moment(entry)}"
+
+
+def moment(entry: Object) -> str:
+    """When an entry of the cluster's own books was written, as `` at 12:03:04 UTC``; empty where that is no time."""
+    when = _when(entry)
+    return f" at {when[11:19]} UTC" if len(when) == 20 and when.endswith("Z") and when.isascii() else ""
 
 
 def who_paused(one: Object) -> str:
-    """Who paused it, and when; empty if unknown."""
+    """Who paused it; empty if unknown."""
     for entry in raw.items(one, "metadata", "managedFields"):
         if raw.at(entry, "fieldsV1", "f:spec", "f:paused") is not None:
             return told(raw.text(entry, "manager"))[:60]

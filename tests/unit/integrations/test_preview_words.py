@@ -11,6 +11,7 @@ from bot.domain.errors import ProviderRejected
 from bot.domain.ids import OperationId
 from bot.domain.rollout import OutcomeKind
 from bot.ports.previews import Previewed
+from integrations._shared.workloads import marks as carried
 from integrations.previews import copying, marks, standing
 from integrations.previews.copying import DEPLOYMENT, KINDS, SECRET, Kind
 from integrations.previews.options import PreviewsOptions
@@ -132,7 +133,7 @@ def test_every_secret_that_pods_need_is_found() -> None:
 
 def deployment(**status: Any) -> dict[str, Any]:
     return {
-        "metadata": {"name": "web", "generation": 2, "annotations": {marks.UID: "u", marks.OPERATION: "one"}},
+        "metadata": {"name": "web", "generation": 2, "annotations": {marks.UID: "u", carried.OPERATION: "one"}},
         "spec": {"replicas": 2},
         "status": {"observedGeneration": 2, **status},
     }
